@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The master's API, which the CLI, CI and the dashboard use: JSON over HTTP, on a Unix socket. Who calls is the socket's
+// peer. A request that fails is answered with a Problem. Streams are JSON lines; with follow=true they stay open until
+// what they tell of has ended.
+//
+//	POST /v1/deployments                         DeployRequest   -> Deployment
+//	POST /v1/rollbacks                           DeployRequest   -> Deployment   (Ref: a digest or ref to go back to; empty: the one before)
+//	POST /v1/plan                                DeployRequest   -> Plan
+//	GET  /v1/deployments?app=&group=&limit=                      -> []Deployment (newest first)
+//	GET  /v1/deployments/{id}                                    -> Deployment
+//	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
+//	GET  /v1/revisions?app=                                      -> []Revision   (newest first)
+//	GET  /v1/status                                              -> Status
+//	GET  /v1/minions?target=                                     -> []Minion     (all accepted ones when target is empty)
+//	POST /v1/minions/{id}/drain                                  -> Drained
+//	POST /v1/jobs                                RunRequest      -> RunTicket
+//	GET  /v1/jobs/{id}/returns?follow=                           -> stream of Return (last parts; ends when all are in or the deadline passed)
+//	GET  /v1/keys                                                -> []MinionKey
+//	POST /v1/keys/{id}/{accept|reject|revoke}?fingerprint=       -> MinionKey    (fingerprint may be empty)
+//	POST /v1/tokens                              TokenRequest    -> Token
+//	GET  /v1/doctor                                              -> []Check
+//	GET  /v1/master                                              -> MasterInfo
+
+// DeployRequest asks for a deployment, a plan or a rollback.
+type DeployRequest struct {
+	App   AppName   `json:"app"`
+	Group GroupName `json:"group"`
+	Ref   string    `json:"ref,omitempty"`
+	Force bool      `json:"force,omitempty"` // also minions that are already at the revision
+}
+
+// Problem is the answer to a request that failed.
+type Problem struct {
+	Message string `json:"message"`        // one clear line (a user's file error may add the line itself)
+	Hint    string `json:"hint,omitempty"` // what to do next
+	Exit    int    `json:"exit"`           // exit code of the command that asked
+}
+
+// Error makes a Problem an error.
+func (p *Problem) Error() string { return p.Message }
+
+// Status is the fleet at a glance.
+type Status struct {
+	Minions   int           `json:"minions"`
+	Connected int           `json:"connected"`
+	Pending   int           `json:"pending"` // keys that wait for an operator
+	Groups    []GroupStatus `json:"groups"`
+}
+
+// GroupStatus is one group at a glance.
+type GroupStatus struct {
+	App       AppName       `json:"app"`
+	Group     GroupName     `json:"group"`
+	Target    *Revision     `json:"target,omitempty"`  // what newcomers get
+	Running   *Deployment   `json:"running,omitempty"` // the deployment that holds the group now
+	Last      *Deployment   `json:"last,omitempty"`    // the last one that ended
+	Minions   []GroupMinion `json:"minions"`
+	PoolError string        `json:"pool_error,omitempty"` // why the balancer could not be asked
+}
+
+// GroupMinion is where one minion of a group stands.
+type GroupMinion struct {
+	Minion    MinionID `json:"minion"`
+	Connected bool     `json:"connected"`
+	Drained   bool     `json:"drained"`
+	Live      Digest   `json:"live,omitempty"`
+	Pool      string   `json:"pool,omitempty"` // the member's state in the balancer: up, down, draining, out; empty without a pool
+}
+
+// Drained tells what draining a minion did.
+type Drained struct {
+	Minion MinionID `json:"minion"`
+	Pools  []string `json:"pools"` // "balancer/pool" that it was taken out of
+}
+
+// RunRequest asks for one function on all minions of a target.
+type RunRequest struct {
+	Target   string          `json:"target"`
+	Function string          `json:"function"`
+	Args     json.RawMessage `json:"args,omitempty"` // as the function takes them; cmd.run: {"cmd": ...}
+	Timeout  Duration        `json:"timeout,omitempty"`
+}
+
+// RunTicket names a published job and those it went to.
+type RunTicket struct {
+	Job      JobID      `json:"job"`
+	Minions  []MinionID `json:"minions"`
+	Away     []AwayPeer `json:"away,omitempty"` // not connected now; they get the job if they are back before the deadline
+	Deadline time.Time  `json:"deadline"`
+}
+
+// AwayPeer is a minion that is not connected.
+type AwayPeer struct {
+	Minion MinionID  `json:"minion"`
+	Since  time.Time `json:"since,omitzero"` // zero: never connected
+}
+
+// TokenRequest asks for an enrolment token.
+type TokenRequest struct {
+	TTL  Duration `json:"ttl"`
+	Uses int      `json:"uses"` // 1 when zero
+}
+
+// Token lets minions enrol without an operator. Its text is shown once and stored as a digest.
+type Token struct {
+	Text    string    `json:"token"`
+	Expires time.Time `json:"expires"`
+	Uses    int       `json:"uses"`
+}
+
+// MasterInfo is what a minion has to be told of its master.
+type MasterInfo struct {
+	Version     string      `json:"version"`
+	Bus         string      `json:"bus"`        // address that the bus listens on
+	MasterKey   string      `json:"master_key"` // for the minion's configuration: both public keys in one line
+	Fingerprint Fingerprint `json:"fingerprint"`
+}
+
+// Check is one line of brine doctor.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`         // what was found
+	Mend   string `json:"mend,omitempty"` // what to do when it is not OK
+}

@@ -1,0 +1,143 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Application is what is deployed: one YAML file in apps.d/. It is decoded strictly; see etc/apps.d/ for a sample.
+type Application struct {
+	Name   AppName              `yaml:"name" json:"name"`
+	Source SourceSpec           `yaml:"source" json:"source"`
+	Build  Build                `yaml:"build" json:"build"`
+	Groups map[GroupName]*Group `yaml:"groups" json:"groups"`
+}
+
+// SourceSpec says where the code comes from.
+type SourceSpec struct {
+	Type       string `yaml:"type" json:"type"` // a source plug-in; "git" when empty
+	URL        string `yaml:"url" json:"url"`
+	Ref        string `yaml:"ref" json:"ref"`               // used when a deployment names none
+	Submodules bool   `yaml:"submodules" json:"submodules"` // git: check submodules out too
+}
+
+// Build says how a tree of source becomes the tree that is packed.
+type Build struct {
+	Steps   []BuildStep       `yaml:"steps" json:"steps"`
+	Env     map[string]string `yaml:"env" json:"env"`
+	Exclude []string          `yaml:"exclude" json:"exclude"` // gitignore-like globs of what is not packed
+}
+
+// BuildStep is one command run in the exported tree: Run through /bin/sh, or Argv without a shell; never both.
+type BuildStep struct {
+	Run     string            `yaml:"run" json:"run"`
+	Argv    []string          `yaml:"argv" json:"argv"`
+	Env     map[string]string `yaml:"env" json:"env"`
+	Timeout Duration          `yaml:"timeout" json:"timeout"` // 30 minutes when zero
+}
+
+// Group is a deployment group: which minions, how they install, how they are rolled, which pool they serve in.
+type Group struct {
+	Target   string            `yaml:"target" json:"target"` // a target expression
+	Layout   string            `yaml:"layout" json:"layout"` // "releases" when empty
+	Root     string            `yaml:"root" json:"root"`     // absolute directory on the minion; {id} is the minion's id
+	Shared   []string          `yaml:"shared" json:"shared"` // paths kept over releases; a trailing / makes a directory
+	Keep     int               `yaml:"keep" json:"keep"`     // good releases kept on the minion, the current one included; 5 when zero
+	Hooks    string            `yaml:"hooks" json:"hooks"`   // directory in the archive that holds <group>/<Event>[.sh]
+	RunAs    string            `yaml:"runas" json:"runas"`   // user of the hook scripts; the minion's own when empty
+	Env      map[string]string `yaml:"env" json:"env"`       // for the hooks
+	Timeout  Duration          `yaml:"timeout" json:"timeout"`
+	Strategy Strategy          `yaml:"strategy" json:"strategy"`
+	Balancer *PoolSpec         `yaml:"balancer" json:"balancer,omitempty"`
+}
+
+// PoolSpec ties a group to a pool of a configured balancer. Member and Address may hold {id}, {grains.NAME} and
+// {tags.NAME}; a list's first item is taken.
+type PoolSpec struct {
+	Use            string   `yaml:"use" json:"use"`                         // the balancer's name in master.yml
+	Pool           string   `yaml:"pool" json:"pool"`                       // backend, upstream or target group
+	Member         string   `yaml:"member" json:"member"`                   // the server's name there; "{id}" when empty
+	Address        string   `yaml:"address" json:"address"`                 // host:port where it serves
+	DrainTimeout   Duration `yaml:"drain_timeout" json:"drain_timeout"`     // for connections to end; 30 s when zero
+	HealthyTimeout Duration `yaml:"healthy_timeout" json:"healthy_timeout"` // to become healthy in the pool; 60 s when zero
+}
+
+// Strategy says how a group is rolled.
+type Strategy struct {
+	Batch       Amount   `yaml:"batch" json:"batch"`               // minions at once; 1 when zero
+	MinHealthy  Amount   `yaml:"min_healthy" json:"min_healthy"`   // minions that must stay in service
+	MaxFailures int      `yaml:"max_failures" json:"max_failures"` // failed minions that do not stop the rollout
+	NoRevert    bool     `yaml:"no_revert" json:"no_revert"`       // leave a failed deployment as it is
+	LostAfter   Duration `yaml:"lost_after" json:"lost_after"`     // a minion disconnected this long inside its job has failed; 1 minute when zero
+}
+
+// Amount is a number of minions: a count ("2"), a percentage of the group ("25%") or "all". The zero value is zero.
+type Amount struct {
+	Value   int
+	Percent bool
+}
+
+// ParseAmount reads "2", "25%" or "all".
+func ParseAmount(s string) (Amount, error) {
+	if s == "all" {
+		return Amount{Value: 100, Percent: true}, nil
+	}
+	digits, percent := strings.CutSuffix(s, "%")
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 || percent && n > 100 {
+		return Amount{}, fmt.Errorf("%q is not a count, a percentage from 0%% to 100%%, or all", s)
+	}
+	return Amount{Value: n, Percent: percent}, nil
+}
+
+// Of returns the amount of total minions. A percentage is rounded up, as CodeDeploy does.
+func (a Amount) Of(total int) int {
+	if !a.Percent {
+		return a.Value
+	}
+	return int(math.Ceil(float64(total) * float64(a.Value) / 100))
+}
+
+// String is the inverse of ParseAmount.
+func (a Amount) String() string {
+	if a.Percent {
+		return strconv.Itoa(a.Value) + "%"
+	}
+	return strconv.Itoa(a.Value)
+}
+
+// MarshalText encodes a for JSON and YAML.
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText decodes a from JSON and YAML.
+func (a *Amount) UnmarshalText(text []byte) (err error) {
+	*a, err = ParseAmount(string(text))
+	return err
+}
+
+// Duration is a time.Duration that users write as "90s" or "10m".
+type Duration time.Duration
+
+// Or returns d, or fallback when d is zero.
+func (d Duration) Or(fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return time.Duration(d)
+}
+
+// MarshalText encodes d for JSON and YAML.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText decodes d from JSON and YAML; a negative duration is refused.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as 90s, 10m or 1h30m", text)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,70 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Job is an order to one minion. Its encoded form is signed by the master.
+type Job struct {
+	ID       JobID           `json:"id"`
+	Minion   MinionID        `json:"minion"`
+	Function string          `json:"function"` // "test.ping", "cmd.run", "deploy.release", ...
+	Args     json.RawMessage `json:"args,omitempty"`
+	By       string          `json:"by"`
+	Issued   time.Time       `json:"issued"`
+	Deadline time.Time       `json:"deadline"` // not started after this instant
+	Trace    string          `json:"trace,omitempty"`
+}
+
+// Outcome says how a job ended on its minion.
+type Outcome string
+
+// The outcomes of a job. Refused jobs never ran; interrupted ones ran in part and are never run again by themselves.
+const (
+	Succeeded   Outcome = "succeeded"
+	Failed      Outcome = "failed"
+	Refused     Outcome = "refused"     // signature, target, deadline or number was wrong, or the function is unknown
+	Interrupted Outcome = "interrupted" // the minion died inside the job
+)
+
+// Return is a minion's answer to a job. Parts that are not Last tell of progress: they carry Event only.
+type Return struct {
+	Job     JobID           `json:"job"`
+	Minion  MinionID        `json:"minion"`
+	Part    int             `json:"part"` // from 0, without gaps
+	Last    bool            `json:"last"`
+	Time    time.Time       `json:"time"`
+	Event   *EventResult    `json:"event,omitempty"`
+	Outcome Outcome         `json:"outcome,omitempty"` // of the Last part
+	Reason  string          `json:"reason,omitempty"`  // one line; empty when it succeeded
+	Value   json.RawMessage `json:"value,omitempty"`   // what the function gave; deploy.release gives a ReleaseResult
+}
+
+// ReleaseOrder is the argument of deploy.release: all that a minion needs to make one group's revision live.
+type ReleaseOrder struct {
+	Deployment DeploymentID      `json:"deployment"`
+	App        AppName           `json:"app"`
+	Group      GroupName         `json:"group"`
+	Revision   Revision          `json:"revision"`
+	URL        string            `json:"url"`      // of the encrypted archive; an empty host means the master's own
+	Identity   string            `json:"identity"` // age identity that opens the archive: secret
+	Layout     string            `json:"layout"`
+	Root       string            `json:"root"`
+	Shared     []string          `json:"shared,omitempty"`
+	Keep       int               `json:"keep"`
+	Hooks      string            `json:"hooks,omitempty"`
+	RunAs      string            `json:"runas,omitempty"`
+	Env        map[string]string `json:"env,omitempty"`
+	Timeout    Duration          `json:"timeout"` // of the whole job
+}
+
+// ReleaseResult is what deploy.release gives, whatever the outcome.
+type ReleaseResult struct {
+	Live     Digest        `json:"live,omitempty"`     // the revision that `current` points at now
+	Previous Digest        `json:"previous,omitempty"` // the one before the job
+	Reverted bool          `json:"reverted,omitempty"` // Previous was switched back and started again
+	Serving  bool          `json:"serving"`            // Live is whole and its start hooks succeeded: it may be put into its pools
+	Skipped  string        `json:"skipped,omitempty"`  // why nothing was done, for example "already at this revision"
+	Events   []EventResult `json:"events"`
+}

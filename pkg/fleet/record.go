@@ -1,0 +1,36 @@
+package fleet
+
+import "time"
+
+// Kind says what a Record tells.
+type Kind string
+
+// The kinds of records.
+const (
+	DeploymentChanged Kind = "deployment" // Status (and Reason) of a deployment
+	DeploymentNote    Kind = "note"       // a line about a deployment: what it is doing now; build output
+	MinionChanged     Kind = "minion"     // Phase (and Reason) of a minion in a deployment
+	MinionEvent       Kind = "event"      // Event: a lifecycle event of a minion
+	JobReturned       Kind = "return"     // Return: the last part of a job's return
+	KeyChanged        Kind = "key"        // a key got into another state
+	PoolChanged       Kind = "pool"       // a member went into or out of a pool
+)
+
+// Record is one line of the journal's log: what happened, when, by whom. Returners get every record, in order; brine
+// watch shows those of one deployment. Fields that do not apply are empty.
+type Record struct {
+	Seq        uint64           `json:"seq"` // from 1, without gaps
+	Time       time.Time        `json:"time"`
+	Kind       Kind             `json:"kind"`
+	By         string           `json:"by,omitempty"`
+	App        AppName          `json:"app,omitempty"`
+	Group      GroupName        `json:"group,omitempty"`
+	Deployment DeploymentID     `json:"deployment,omitempty"`
+	Minion     MinionID         `json:"minion,omitempty"`
+	Job        JobID            `json:"job,omitempty"`
+	Status     DeploymentStatus `json:"status,omitempty"`
+	Phase      Phase            `json:"phase,omitempty"`
+	Event      *EventResult     `json:"event,omitempty"`
+	Return     *Return          `json:"return,omitempty"`
+	Message    string           `json:"message,omitempty"` // one line for people, or one line of output
+}
