@@ -62,6 +62,7 @@ type MinionProgress struct {
 	Previous Digest        `json:"previous,omitempty"`
 	Job      JobID         `json:"job,omitempty"`
 	Reason   string        `json:"reason,omitempty"`
+	Away     bool          `json:"away,omitempty"` // skipped because it was not connected: it gets the revision when it is back
 	Events   []EventResult `json:"events,omitempty"`
 	Updated  time.Time     `json:"updated"`
 }
@@ -105,6 +106,7 @@ type PlanMinion struct {
 	Batch   int      `json:"batch"` // from 0; -1: skipped
 	Current Digest   `json:"current,omitempty"`
 	Skip    string   `json:"skip,omitempty"` // why it is left out
+	Away    bool     `json:"away,omitempty"` // left out because it is not connected
 	Member  string   `json:"member,omitempty"`
 	Address string   `json:"address,omitempty"`
 }

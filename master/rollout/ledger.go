@@ -1,0 +1,108 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// each works on the minions side by side, and gives the first error.
+func (s *steps) each(ctx context.Context, minions []*fleet.MinionProgress, work func(context.Context, *fleet.MinionProgress) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, m := range minions {
+		g.Go(func() error { return work(ctx, m) })
+	}
+	return g.Wait()
+}
+
+// set writes a minion's phase down, durably, before anything is done in it.
+func (s *steps) set(ctx context.Context, m *fleet.MinionProgress, phase fleet.Phase, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.Phase, m.Reason, m.Updated = phase, reason, time.Now()
+	return s.saveLocked(ctx, s.record(minionRecord(m)))
+}
+
+func (s *steps) save(ctx context.Context, records ...fleet.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.saveLocked(ctx, records...)
+}
+
+func (s *steps) saveLocked(ctx context.Context, records ...fleet.Record) error {
+	if err := s.Ledger.SaveDeployment(ctx, s.d, records...); err != nil {
+		return fmt.Errorf("save deployment %s: %w", s.d.ID, err)
+	}
+	return nil
+}
+
+// note tells those who watch what is being done. It is no outcome, so losing one is only logged.
+func (s *steps) note(ctx context.Context, line string) {
+	if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: line})); err != nil {
+		s.Log.Warn("note not recorded", "deployment", s.d.ID, "error", err)
+	}
+}
+
+func (s *steps) end(ctx context.Context, status fleet.DeploymentStatus, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d.Status, s.d.Reason, s.d.Ended = status, strings.TrimSpace(reason), time.Now()
+	return s.saveLocked(ctx, s.statusRecord())
+}
+
+func (s *steps) record(r fleet.Record) fleet.Record {
+	r.App, r.Group, r.Deployment, r.By = s.d.App, s.d.Group, s.d.ID, s.d.By
+	return r
+}
+
+func (s *steps) statusRecord() fleet.Record {
+	return s.record(fleet.Record{Kind: fleet.DeploymentChanged, Status: s.d.Status, Message: s.d.Reason})
+}
+
+func minionRecord(m *fleet.MinionProgress) fleet.Record {
+	return fleet.Record{Kind: fleet.MinionChanged, Minion: m.Minion, Job: m.Job, Phase: m.Phase, Message: m.Reason}
+}
+
+// in lists the minions that are in a phase.
+func (s *steps) in(phase fleet.Phase) []*fleet.MinionProgress {
+	var out []*fleet.MinionProgress
+	for _, m := range s.d.Minions {
+		if m.Phase == phase {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// touched lists the minions that the deployment took out of service or changed.
+func (s *steps) touched() []*fleet.MinionProgress {
+	var out []*fleet.MinionProgress
+	for _, m := range s.d.Minions {
+		if m.Phase != fleet.Skipped && m.Phase != fleet.Waiting {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// away counts the minions that were left out because they were not connected.
+func (s *steps) away() int {
+	n := 0
+	for _, m := range s.d.Minions {
+		if m.Away {
+			n++
+		}
+	}
+	return n
+}
+
+func anyFailed(minions []*fleet.MinionProgress) bool {
+	return slices.ContainsFunc(minions, func(m *fleet.MinionProgress) bool { return m.Phase == fleet.MinionFailed })
+}

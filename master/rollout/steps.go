@@ -1,0 +1,397 @@
+package rollout
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/brine-deploy/brine/master/balancer"
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// The limits of a group that sets none.
+const (
+	DefaultTimeout        = 30 * time.Minute
+	defaultDrainTimeout   = 30 * time.Second
+	defaultHealthyTimeout = time.Minute
+)
+
+// atOnce bounds how many members of one pool are drained or activated at the same time.
+const atOnce = 64
+
+// steps is one deployment being carried out.
+type steps struct {
+	*Rollout
+	app   fleet.Application
+	group fleet.Group
+
+	mu sync.Mutex // guards d while minions are worked on side by side
+	d  *fleet.Deployment
+}
+
+// way is a direction: which revision the minions get, and what they are when they have it.
+type way struct {
+	revision fleet.Revision
+	job      string // tells the jobs of the two ways apart
+	done     fleet.Phase
+}
+
+func forward(d *fleet.Deployment) way {
+	return way{revision: *d.Revision, job: "deploy", done: fleet.Active}
+}
+
+func back(_ *fleet.Deployment, previous fleet.Revision) way {
+	return way{revision: previous, job: "revert", done: fleet.MinionReverted}
+}
+
+// batches groups the minions of the plan that are not skipped, in order. Those that are done already stay in: the steps
+// pass over them.
+func batches(d *fleet.Deployment) [][]*fleet.MinionProgress {
+	byNumber := map[int][]*fleet.MinionProgress{}
+	last := -1
+	for _, m := range d.Minions {
+		if m.Phase != fleet.Skipped {
+			byNumber[m.Batch] = append(byNumber[m.Batch], m)
+			last = max(last, m.Batch)
+		}
+	}
+	out := make([][]*fleet.MinionProgress, last+1)
+	for i := range out {
+		out[i] = byNumber[i]
+	}
+	return out
+}
+
+// prepare makes sure that there is a revision and that the pool can be used, before anything is touched.
+func (s *steps) prepare(ctx context.Context) error {
+	if s.d.Status == fleet.Queued {
+		s.d.Status = fleet.Running
+		if err := s.save(ctx, s.statusRecord()); err != nil {
+			return err
+		}
+	}
+	if s.d.Revision == nil {
+		revision, err := s.Revisions.Prepare(ctx, s.app, s.d.Ref, s.d.By, func(line string) { s.note(ctx, line) })
+		if err != nil {
+			return err
+		}
+		s.d.Revision = &revision
+		if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
+			return err
+		}
+	}
+	return s.checkPool(ctx)
+}
+
+func (s *steps) checkPool(ctx context.Context) error {
+	pool := s.group.Balancer
+	if pool == nil {
+		return nil
+	}
+	b, ok := s.Balancers[pool.Use]
+	if !ok {
+		return fmt.Errorf("group %s uses balancer %q, which master.yml does not have", s.d.Group, pool.Use)
+	}
+	if _, err := b.Members(ctx, pool.Pool); err != nil {
+		return fmt.Errorf("balancer %s: %w", pool.Use, err)
+	}
+	return nil
+}
+
+// plan decides, once, who gets the revision; a deployment that has its plan keeps it.
+func (s *steps) plan(ctx context.Context) error {
+	if len(s.d.Minions) > 0 {
+		return nil
+	}
+	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
+	if err != nil {
+		return err
+	}
+	if s.d.Kind == fleet.KindNewcomer {
+		candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return string(c.Minion.ID) != s.d.Ref })
+	}
+	if len(candidates) == 0 {
+		return fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group)
+	}
+	order := Order{Group: s.group, Revision: s.d.Revision.Digest, Force: s.d.Force, Now: time.Now()}
+	order.Group.Strategy = s.d.Strategy
+	planned, err := Batches(order, candidates)
+	if err != nil {
+		return err
+	}
+	records := make([]fleet.Record, 0, len(planned))
+	for _, p := range planned {
+		m := &fleet.MinionProgress{Minion: p.Minion, Batch: p.Batch, Phase: fleet.Waiting, Previous: p.Current, Reason: p.Skip, Away: p.Away, Updated: time.Now()}
+		if p.Skip != "" {
+			m.Phase = fleet.Skipped
+		}
+		s.d.Minions = append(s.d.Minions, m)
+		records = append(records, s.record(minionRecord(m)))
+	}
+	return s.save(ctx, records...)
+}
+
+// mayTakeOut refuses a batch that would leave fewer serving minions than the strategy's minimum.
+func (s *steps) mayTakeOut(ctx context.Context, batch []*fleet.MinionProgress) error {
+	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
+	if err != nil {
+		return err
+	}
+	minimum := s.d.Strategy.MinHealthy.Of(len(candidates))
+	leaving := map[fleet.MinionID]bool{}
+	for _, m := range batch {
+		leaving[m.Minion] = m.Phase == fleet.Waiting
+	}
+	for _, m := range s.in(fleet.MinionFailed) {
+		leaving[m.Minion] = true
+	}
+	serving, taken := 0, 0
+	for _, c := range candidates {
+		switch {
+		case c.Live == "" || !c.Minion.Connected || c.Minion.Drained:
+		case leaving[c.Minion.ID]:
+			taken++
+		default:
+			serving++
+		}
+	}
+	if taken > 0 && serving < minimum {
+		return fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, count(minimum, "minion"), serving)
+	}
+	return nil
+}
+
+// drain takes the batch out of its pool.
+func (s *steps) drain(ctx context.Context, batch []*fleet.MinionProgress) error {
+	return s.each(ctx, batch, func(ctx context.Context, m *fleet.MinionProgress) error {
+		if m.Phase != fleet.Waiting && m.Phase != fleet.Draining {
+			return nil
+		}
+		if err := s.set(ctx, m, fleet.Draining, m.Reason); err != nil {
+			return err
+		}
+		return s.traffic(ctx, m, fleet.BlockTraffic)
+	})
+}
+
+// publish sends the job to all minions of the batch that are out of their pool.
+func (s *steps) publish(ctx context.Context, w way, batch []*fleet.MinionProgress) error {
+	var ready []*fleet.MinionProgress
+	for _, m := range batch {
+		if m.Phase == fleet.Draining {
+			ready = append(ready, m)
+		}
+	}
+	if len(ready) == 0 {
+		return nil
+	}
+	jobs, err := s.jobs(ctx, w, ready)
+	if err != nil {
+		return err
+	}
+	if err := s.Fleet.Publish(ctx, s.d, jobs); err != nil {
+		return fmt.Errorf("publish %s: %w", jobs[0].ID, err)
+	}
+	for _, m := range ready {
+		m.Job = jobs[0].ID
+		if err := s.set(ctx, m, fleet.Installing, m.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress) ([]fleet.Job, error) {
+	timeout := s.timeout()
+	url, identity, err := s.Revisions.Fetch(ctx, w.revision, timeout+Grace)
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", w.revision.Digest.Short(), err)
+	}
+	order := fleet.ReleaseOrder{
+		Deployment: s.d.ID, App: s.d.App, Group: s.d.Group, Revision: w.revision, URL: url, Identity: identity,
+		Layout: cmp.Or(s.group.Layout, "releases"), Shared: s.group.Shared, Keep: s.group.Keep, Hooks: s.group.Hooks,
+		RunAs: s.group.RunAs, Env: s.group.Env, Timeout: fleet.Duration(timeout),
+	}
+	now := time.Now()
+	jobs := make([]fleet.Job, 0, len(minions))
+	for _, m := range minions {
+		if order.Root, err = Expand(s.group.Root, fleet.Minion{ID: m.Minion}); err != nil {
+			return nil, fmt.Errorf("root: %w", err)
+		}
+		args, err := json.Marshal(order)
+		if err != nil {
+			return nil, fmt.Errorf("encode order for %s: %w", m.Minion, err)
+		}
+		jobs = append(jobs, fleet.Job{
+			ID: s.job(w, m.Batch), Minion: m.Minion, Function: "deploy.release", Args: args, By: s.d.By,
+			Issued: now, Deadline: now.Add(timeout),
+		})
+	}
+	return jobs, nil
+}
+
+func (s *steps) job(w way, batch int) fleet.JobID {
+	return fleet.JobID(fmt.Sprintf("%s-%s-%d", s.d.ID, w.job, batch+1))
+}
+
+func (s *steps) timeout() time.Duration { return s.group.Timeout.Or(DefaultTimeout) }
+
+// collect waits for the batch's returns, and lets each minion into its pool as soon as it passed.
+func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgress) error {
+	admitted, actx := errgroup.WithContext(ctx)
+	admitted.SetLimit(atOnce)
+	admit := func(m *fleet.MinionProgress) {
+		admitted.Go(func() error { return s.admit(actx, w, m) })
+	}
+	for _, m := range batch {
+		if m.Phase == fleet.Activating {
+			admit(m)
+		}
+	}
+	err := s.judge(ctx, batch, admit)
+	return errors.Join(err, admitted.Wait())
+}
+
+// judge waits until every minion of the batch has passed or failed, and hands over those that passed.
+func (s *steps) judge(ctx context.Context, batch []*fleet.MinionProgress, passed func(*fleet.MinionProgress)) error {
+	waiting := slices.DeleteFunc(slices.Clone(batch), func(m *fleet.MinionProgress) bool { return m.Phase != fleet.Installing })
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for len(waiting) > 0 {
+		changed := s.Ledger.Changed()
+		returns, err := s.returns(ctx, waiting[0].Job)
+		if err != nil {
+			return err
+		}
+		var still []*fleet.MinionProgress
+		for _, m := range waiting {
+			e := Expected{Minion: m.Minion, Published: m.Updated, Timeout: s.timeout()}
+			g := Got{Return: returns[m.Minion], GoneSince: s.Fleet.GoneSince(m.Minion)}
+			v := JudgeMinion(s.d.Strategy, e, g, time.Now())
+			if v.Decision == Wait {
+				still = append(still, m)
+				continue
+			}
+			if err := s.settle(ctx, m, g.Return, v); err != nil {
+				return err
+			}
+			if v.Decision == Pass {
+				passed(m)
+			}
+		}
+		if waiting = still; len(waiting) == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *steps) returns(ctx context.Context, job fleet.JobID) (map[fleet.MinionID]*fleet.Return, error) {
+	list, err := s.Ledger.Returns(ctx, job)
+	if err != nil {
+		return nil, fmt.Errorf("returns of %s: %w", job, err)
+	}
+	byMinion := make(map[fleet.MinionID]*fleet.Return, len(list))
+	for i := range list {
+		if list[i].Last {
+			byMinion[list[i].Minion] = &list[i]
+		}
+	}
+	return byMinion, nil
+}
+
+// settle writes down what a minion's return says.
+func (s *steps) settle(ctx context.Context, m *fleet.MinionProgress, ret *fleet.Return, v Verdict) error {
+	if ret != nil {
+		var result fleet.ReleaseResult
+		if err := json.Unmarshal(ret.Value, &result); err == nil && ret.Outcome != fleet.Refused {
+			if s.d.Status != fleet.Reverting {
+				m.Events = result.Events
+			}
+			if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, m.Minion, result.Live); err != nil {
+				return fmt.Errorf("set live of %s: %w", m.Minion, err)
+			}
+		}
+	}
+	if v.Decision == Fail {
+		return s.set(ctx, m, fleet.MinionFailed, v.Reason)
+	}
+	return s.set(ctx, m, fleet.Activating, m.Reason)
+}
+
+// admit lets one minion that passed into its pool.
+func (s *steps) admit(ctx context.Context, w way, m *fleet.MinionProgress) error {
+	if err := s.traffic(ctx, m, fleet.AllowTraffic); err != nil || m.Phase == fleet.MinionFailed {
+		return err
+	}
+	return s.set(ctx, m, w.done, m.Reason)
+}
+
+// traffic drains a minion or lets it in. What the balancer answers is the minion's outcome; the error is ctx's or the
+// journal's.
+func (s *steps) traffic(ctx context.Context, m *fleet.MinionProgress, event fleet.LifecycleEvent) error {
+	pool := s.group.Balancer
+	if pool == nil {
+		return nil
+	}
+	result := fleet.EventResult{Event: event, Outcome: fleet.EventSucceeded, Started: time.Now(), Revert: s.d.Status == fleet.Reverting}
+	err := s.move(ctx, *pool, m.Minion, event)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	result.Ended = time.Now()
+	if err != nil {
+		result.Outcome, result.Reason = fleet.EventFailed, err.Error()
+	}
+	s.mu.Lock()
+	m.Events = append(m.Events, result)
+	s.mu.Unlock()
+	if serr := s.save(ctx, s.record(fleet.Record{Kind: fleet.MinionEvent, Minion: m.Minion, Event: &result})); serr != nil {
+		return serr
+	}
+	if err != nil {
+		return s.set(ctx, m, fleet.MinionFailed, fmt.Sprintf("%s: %s", event, err))
+	}
+	return nil
+}
+
+func (s *steps) move(ctx context.Context, pool fleet.PoolSpec, id fleet.MinionID, event fleet.LifecycleEvent) error {
+	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Minion.ID == id })
+	if i < 0 {
+		return fmt.Errorf("minion %s is no longer in group %s", id, s.d.Group)
+	}
+	member, err := MemberOf(pool, candidates[i].Minion)
+	if err != nil {
+		return err
+	}
+	if event == fleet.BlockTraffic {
+		return Drain(ctx, s.Balancers[pool.Use], pool, member)
+	}
+	ctx, cancel := context.WithTimeout(ctx, pool.HealthyTimeout.Or(defaultHealthyTimeout))
+	defer cancel()
+	return s.Balancers[pool.Use].Activate(ctx, pool.Pool, member)
+}
+
+// Drain takes a member out of its pool within the pool's own limit.
+func Drain(ctx context.Context, b balancer.Balancer, pool fleet.PoolSpec, member balancer.Member) error {
+	ctx, cancel := context.WithTimeout(ctx, pool.DrainTimeout.Or(defaultDrainTimeout))
+	defer cancel()
+	return b.Drain(ctx, pool.Pool, member)
+}
