@@ -1,0 +1,88 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// The kinds of errors that Unpack gives beside those of the disk and of its reader.
+var (
+	ErrDigest  = errors.New("archive has another digest than the one ordered")
+	ErrRefused = errors.New("archive refused") // an entry that no archive of ours has
+	ErrLimit   = errors.New("archive is over a limit")
+)
+
+// Limits bound what Unpack takes from an archive. A zero field means its default.
+type Limits struct {
+	Files int   // entries of any kind, and directories that names imply; 1,000,000
+	Bytes int64 // unpacked bytes, with the headers of the entries; 64 GiB
+	Name  int   // bytes of a name or of a link's target; 4096, and 255 for a name's part
+}
+
+func (l Limits) orDefaults() Limits {
+	return Limits{Files: cmp.Or(l.Files, 1_000_000), Bytes: cmp.Or(l.Bytes, 64<<30), Name: cmp.Or(l.Name, 4096)}
+}
+
+// maxWindow bounds the decoder's memory. Pack needs 8 MiB.
+const maxWindow = 32 << 20
+
+func refuse(name, why string) error { return fmt.Errorf("%w: entry %q %s", ErrRefused, name, why) }
+
+// source reads the archive's own bytes: it hashes them and remembers how reading ended.
+type source struct {
+	ctx  context.Context // of the Unpack that owns it
+	r    io.Reader
+	hash hash.Hash
+	err  error // of r; nil after io.EOF
+}
+
+func newSource(ctx context.Context, r io.Reader) *source {
+	return &source{ctx: ctx, r: r, hash: sha256.New()}
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	if err := context.Cause(s.ctx); err != nil {
+		s.err = err
+		return 0, err
+	}
+	n, err := s.r.Read(b)
+	s.hash.Write(b[:n])
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// verify reads to the end and compares the digest.
+func (s *source) verify(want fleet.Digest) error {
+	if _, err := io.Copy(io.Discard, s); err != nil {
+		return fmt.Errorf("read archive: %w", err)
+	}
+	if got := fleet.Digest(hex.EncodeToString(s.hash.Sum(nil))); got != want {
+		return fmt.Errorf("%w: it is %s, not %s", ErrDigest, got.Short(), want.Short())
+	}
+	return nil
+}
+
+// capped gives at most left bytes and then ErrLimit: the end of a decompression bomb.
+type capped struct {
+	r    io.Reader
+	left int64
+}
+
+func (c *capped) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, fmt.Errorf("%w: too many bytes", ErrLimit)
+	}
+	n, err := c.r.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
