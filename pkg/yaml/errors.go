@@ -1,0 +1,86 @@
+package yaml
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one complaint about a user's file.
+type Error struct {
+	File    string
+	Line    int // from 1; 0 when the whole file is meant
+	Column  int // from 1; 0 when the whole line is meant
+	Message string
+	Hint    string // what to do; may be empty
+	Source  string // the line itself; may be empty
+}
+
+// Error gives "file:line:column: message; hint" and, indented below it, the line itself.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+	}
+	if e.Line > 0 && e.Column > 0 {
+		fmt.Fprintf(&b, ":%d", e.Column)
+	}
+	fmt.Fprintf(&b, ": %s", e.Message)
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "; %s", e.Hint)
+	}
+	if e.Source != "" {
+		fmt.Fprintf(&b, "\n    %s", e.Source)
+	}
+	return b.String()
+}
+
+// Errors is all that is wrong with one or more files, in the order of file and line. It is never empty.
+type Errors []*Error
+
+// Error gives one complaint after the other.
+func (e Errors) Error() string {
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Unwrap makes each complaint visible to errors.As.
+func (e Errors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, one := range e {
+		errs[i] = one
+	}
+	return errs
+}
+
+// Join makes one Errors of all complaints in errs, sorted and without repetition, or nil when there are none. When one of
+// errs is no complaint of this package, all are joined as errors.Join does.
+func Join(errs ...error) error {
+	var all Errors
+	for _, err := range errs {
+		var many Errors
+		var one *Error
+		switch {
+		case err == nil:
+		case errors.As(err, &many):
+			all = append(all, many...)
+		case errors.As(err, &one):
+			all = append(all, one)
+		default:
+			return errors.Join(errs...)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return slices.CompactFunc(all, func(a, b *Error) bool { return *a == *b })
+}
