@@ -1,0 +1,429 @@
+package master
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brine-deploy/brine/master/journal"
+	"github.com/brine-deploy/brine/master/rollout"
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// deployments starts rollouts and keeps them going: those that people ask for, those of newcomers, and those that the
+// master before this one left unended.
+type deployments struct {
+	apps      *applications
+	journal   *journal.Journal
+	roster    *roster
+	revisions *revisions
+	rollout   *rollout.Rollout
+	log       *slog.Logger
+
+	ctx     context.Context // of the daemon: rollouts outlive the request that started them
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	bringing map[string]bool // guarded by mu; "app/group/minion" of newcomers under way
+}
+
+const (
+	retryAfter = 2 * time.Second
+)
+
+// newDeploymentID sorts by time and is unique: a second and 4 random bytes.
+func newDeploymentID(now time.Time) fleet.DeploymentID {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return fleet.DeploymentID(now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:]))
+}
+
+// plan says what a deployment would do.
+func (d *deployments) plan(ctx context.Context, req fleet.DeployRequest) (fleet.Plan, error) {
+	app, err := d.apps.get(req.App, req.Group)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
+	group := *app.Groups[req.Group]
+	ref := cmp.Or(req.Ref, app.Source.Ref)
+	f, err := d.revisions.find(ctx, app, ref)
+	if err != nil {
+		return fleet.Plan{}, usage(err)
+	}
+	candidates, err := d.candidates(ctx, app, req.Group)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
+	order := rollout.Order{Group: group, Force: req.Force, Now: time.Now()}
+	if f.revision != nil {
+		order.Revision = f.revision.Digest
+	}
+	minions, err := rollout.Batches(order, candidates)
+	if err != nil {
+		return fleet.Plan{}, usage(err)
+	}
+	plan := fleet.Plan{App: req.App, Group: req.Group, Ref: ref, Origin: f.origin, Revision: f.revision, Strategy: group.Strategy, Minions: minions}
+	if plan.Current, err = d.target(ctx, req.App, req.Group); err != nil {
+		return fleet.Plan{}, err
+	}
+	if group.Balancer != nil {
+		plan.Pool = group.Balancer.Use + "/" + group.Balancer.Pool
+	}
+	return plan, nil
+}
+
+// candidates is the group's minions; a group that matches nobody is a mistake to be told before anything begins.
+func (d *deployments) candidates(ctx context.Context, app fleet.Application, name fleet.GroupName) ([]rollout.Candidate, error) {
+	group := *app.Groups[name]
+	candidates, err := d.roster.candidates(ctx, app.Name, group, name)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if len(candidates) == 0 {
+		return nil, &fleet.Problem{
+			Message: fmt.Sprintf("target %q of group %s matches no minion", group.Target, name),
+			Hint:    "brine target EXPR tries an expression; brine keys list shows minions that wait to be accepted",
+			Exit:    fleet.ExitUsage,
+		}
+	}
+	return candidates, nil
+}
+
+// target is the group's target revision, empty when it has none yet.
+func (d *deployments) target(ctx context.Context, app fleet.AppName, group fleet.GroupName) (fleet.Digest, error) {
+	digest, err := d.journal.Target(ctx, app, group)
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return "", fmt.Errorf("target of %s %s: %w", app, group, err)
+	}
+	return digest, nil
+}
+
+// deploy starts a deployment.
+func (d *deployments) deploy(ctx context.Context, req fleet.DeployRequest, by string) (*fleet.Deployment, error) {
+	app, err := d.apps.get(req.App, req.Group)
+	if err != nil {
+		return nil, err
+	}
+	return d.start(ctx, app, &fleet.Deployment{
+		App: req.App, Group: req.Group, Kind: fleet.KindDeploy, Ref: cmp.Or(req.Ref, app.Source.Ref), Force: req.Force, By: by,
+	})
+}
+
+// rollback starts a deployment of an earlier revision: the one that was the target before, or the one that is named.
+func (d *deployments) rollback(ctx context.Context, req fleet.DeployRequest, by string) (*fleet.Deployment, error) {
+	app, err := d.apps.get(req.App, req.Group)
+	if err != nil {
+		return nil, err
+	}
+	revision, err := d.backTo(ctx, app.Name, req)
+	if err != nil {
+		return nil, err
+	}
+	return d.start(ctx, app, &fleet.Deployment{
+		App: req.App, Group: req.Group, Kind: fleet.KindRollback, Ref: revision.Origin.Ref, Revision: revision, Force: req.Force, By: by,
+	})
+}
+
+func (d *deployments) backTo(ctx context.Context, app fleet.AppName, req fleet.DeployRequest) (*fleet.Revision, error) {
+	if req.Ref != "" {
+		revision, err := d.revisions.byDigest(ctx, app, req.Ref)
+		if err == nil && revision == nil {
+			revision = d.revisions.byRef(ctx, app, req.Ref)
+		}
+		if err == nil && revision == nil {
+			err = &fleet.Problem{
+				Message: fmt.Sprintf("no stored revision of %s is called %q", app, req.Ref),
+				Hint:    fmt.Sprintf("brine revisions %s lists them; brine deploy builds a new one", app), Exit: fleet.ExitUsage,
+			}
+		}
+		return revision, err
+	}
+	digest, err := d.journal.LastGood(ctx, app, req.Group)
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil, &fleet.Problem{Message: fmt.Sprintf("%s %s has no earlier revision to go back to", app, req.Group), Exit: fleet.ExitFailed}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the revision before: %w", err)
+	}
+	revision, err := d.journal.Revision(ctx, digest)
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", digest.Short(), err)
+	}
+	return &revision, nil
+}
+
+// start takes the group's lock and lets the rollout run.
+func (d *deployments) start(ctx context.Context, app fleet.Application, dep *fleet.Deployment) (*fleet.Deployment, error) {
+	if _, err := d.candidates(ctx, app, dep.Group); err != nil {
+		return nil, err
+	}
+	var err error
+	dep.Created, dep.Status, dep.Strategy = time.Now(), fleet.Queued, app.Groups[dep.Group].Strategy
+	dep.ID = newDeploymentID(dep.Created)
+	if dep.Previous, err = d.target(ctx, dep.App, dep.Group); err != nil {
+		return nil, err
+	}
+	if err := d.journal.BeginDeployment(ctx, dep); err != nil {
+		var locked *journal.LockedError
+		if errors.As(err, &locked) {
+			return nil, &fleet.Problem{Message: err.Error(), Hint: "brine watch " + string(locked.Holder.ID) + " shows it", Exit: fleet.ExitLocked}
+		}
+		return nil, fmt.Errorf("begin deployment: %w", err)
+	}
+	answer := *dep
+	d.run(app, dep, nil)
+	return &answer, nil
+}
+
+// run carries a deployment out until it has ended. An error of the journal is no end: it is tried again.
+func (d *deployments) run(app fleet.Application, dep *fleet.Deployment, then func()) {
+	d.running.Go(func() {
+		for d.ctx.Err() == nil {
+			err := d.rollout.Run(d.ctx, app, dep)
+			if err == nil {
+				d.log.Info("deployment ended", "deployment", dep.ID, "app", dep.App, "group", dep.Group, "status", dep.Status, "reason", dep.Reason)
+				break
+			}
+			if d.ctx.Err() == nil {
+				d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
+				sleep(d.ctx, retryAfter)
+			}
+		}
+		if then != nil {
+			then()
+		}
+		if d.ctx.Err() == nil && dep.Kind != fleet.KindNewcomer && dep.Status.ExitCode() != fleet.ExitFailed {
+			d.catchUp(app, dep)
+		}
+	})
+}
+
+// resume goes on with what the master before this one left unended.
+func (d *deployments) resume(ctx context.Context) error {
+	unended, err := d.journal.Unended(ctx)
+	if err != nil {
+		return fmt.Errorf("read unended deployments: %w", err)
+	}
+	for _, dep := range unended {
+		app, err := d.apps.get(dep.App, "")
+		if err != nil {
+			d.log.Error("application of an unended deployment", "deployment", dep.ID, "error", err)
+			app = fleet.Application{Name: dep.App} // the rollout ends it with a reason
+		}
+		d.log.Info("deployment goes on", "deployment", dep.ID, "status", dep.Status)
+		d.run(app, &dep, nil)
+	}
+	return nil
+}
+
+// catchUp brings up minions that came while the group was being deployed to, and so are not at its new target.
+func (d *deployments) catchUp(app fleet.Application, dep *fleet.Deployment) {
+	group, ok := app.Groups[dep.Group]
+	if !ok {
+		return
+	}
+	target, terr := d.target(d.ctx, app.Name, dep.Group)
+	candidates, err := d.roster.candidates(d.ctx, app.Name, *group, dep.Group)
+	if err = errors.Join(terr, err); err != nil {
+		d.log.Error("newcomers not looked for", "app", app.Name, "group", dep.Group, "error", err)
+		return
+	}
+	for _, c := range candidates {
+		failed := slices.ContainsFunc(dep.Minions, func(m *fleet.MinionProgress) bool {
+			return m.Minion == c.Minion.ID && m.Phase == fleet.MinionFailed
+		})
+		if c.Minion.Connected && !c.Minion.Drained && !failed && c.Live != target {
+			d.bringUp(app, dep.Group, c.Minion.ID)
+		}
+	}
+}
+
+// highstate brings a minion to the target revisions of all groups that match it. It is the answer to a newcomer.
+func (d *deployments) highstate(ctx context.Context, minion fleet.MinionID) ([]string, error) {
+	return d.eachGroup(ctx, minion, func(fleet.Application, fleet.GroupName) bool { return true })
+}
+
+// returned brings a minion up that was away, or got lost, when its group was last deployed to.
+func (d *deployments) returned(minion fleet.MinionID) {
+	d.running.Go(func() {
+		_, err := d.eachGroup(d.ctx, minion, func(app fleet.Application, group fleet.GroupName) bool {
+			last, err := d.journal.Deployments(d.ctx, journal.Filter{App: app.Name, Group: group, Limit: 1})
+			if err != nil || len(last) == 0 || !last[0].Status.Ended() {
+				return false
+			}
+			return slices.ContainsFunc(last[0].Minions, func(m *fleet.MinionProgress) bool {
+				return m.Minion == minion && (m.Away || m.Phase == fleet.MinionFailed && strings.HasPrefix(m.Reason, "lost"))
+			})
+		})
+		if err != nil && d.ctx.Err() == nil {
+			d.log.Warn("returned minion not brought up", "minion", minion, "error", err)
+		}
+	})
+}
+
+// eachGroup brings a minion up in every group that matches it, has a target and is wanted.
+func (d *deployments) eachGroup(ctx context.Context, id fleet.MinionID, wanted func(fleet.Application, fleet.GroupName) bool) ([]string, error) {
+	apps, err := d.apps.list()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, app := range apps {
+		for name, group := range app.Groups {
+			minions, err := d.roster.match(group.Target)
+			if err != nil {
+				return nil, fmt.Errorf("target of %s %s: %w", app.Name, name, err)
+			}
+			i := slices.IndexFunc(minions, func(m fleet.Minion) bool { return m.ID == id && !m.Drained })
+			target, err := d.target(ctx, app.Name, name)
+			if err != nil {
+				return nil, err
+			}
+			if i >= 0 && target != "" && wanted(app, name) {
+				names = append(names, string(app.Name)+"/"+string(name))
+				d.bringUp(app, name, id)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// bringUp deploys the group's target revision to one minion and lets it into the pool. A group that is being deployed
+// to may get a new target meanwhile: then the minion is brought up once more.
+func (d *deployments) bringUp(app fleet.Application, group fleet.GroupName, minion fleet.MinionID) {
+	key := strings.Join([]string{string(app.Name), string(group), string(minion)}, "/")
+	d.mu.Lock()
+	busy := d.bringing[key]
+	d.bringing[key] = true
+	d.mu.Unlock()
+	if busy {
+		return
+	}
+	free := func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.bringing, key)
+	}
+	if err := d.startNewcomer(app, group, minion, free); err != nil {
+		free()
+		d.log.Error("newcomer not brought up", "minion", minion, "app", app.Name, "group", group, "error", err)
+	}
+}
+
+func (d *deployments) startNewcomer(app fleet.Application, group fleet.GroupName, minion fleet.MinionID, free func()) error {
+	target, err := d.target(d.ctx, app.Name, group)
+	if err != nil {
+		return err
+	}
+	revision, err := d.journal.Revision(d.ctx, target)
+	if err != nil {
+		return fmt.Errorf("revision %s: %w", target.Short(), err)
+	}
+	now := time.Now()
+	dep := &fleet.Deployment{
+		ID: newDeploymentID(now), App: app.Name, Group: group, Kind: fleet.KindNewcomer, Ref: string(minion), Revision: &revision, Force: true,
+		Previous: target, Status: fleet.Queued, By: "minion:" + string(minion), Created: now, Strategy: fleet.Strategy{LostAfter: app.Groups[group].Strategy.LostAfter},
+	}
+	if err := d.journal.BeginDeployment(d.ctx, dep); err != nil {
+		return fmt.Errorf("begin deployment: %w", err)
+	}
+	d.run(app, dep, func() {
+		free()
+		if now, err := d.target(d.ctx, app.Name, group); err == nil && now != target {
+			d.bringUp(app, group, minion)
+		}
+	})
+	return nil
+}
+
+// drain takes a minion out of all its pools and keeps it out.
+func (d *deployments) drain(ctx context.Context, id fleet.MinionID) (fleet.Drained, error) {
+	minion, ok := d.roster.get(id)
+	if !ok {
+		return fleet.Drained{}, &fleet.Problem{Message: fmt.Sprintf("unknown minion %q", id), Hint: "brine keys list shows the accepted ones", Exit: fleet.ExitUsage}
+	}
+	if err := d.roster.setDrained(ctx, id, true); err != nil {
+		return fleet.Drained{}, err
+	}
+	out := fleet.Drained{Minion: id, Pools: []string{}}
+	apps, err := d.apps.list()
+	if err != nil {
+		return out, err
+	}
+	for _, app := range apps {
+		for name, group := range app.Groups {
+			pool, err := d.leave(ctx, *group, minion)
+			if err != nil {
+				return out, fmt.Errorf("drain %s out of %s: %w", id, pool, err)
+			}
+			if pool != "" {
+				out.Pools = append(out.Pools, pool)
+				rec := fleet.Record{Kind: fleet.PoolChanged, App: app.Name, Group: name, Minion: id, Message: "drained out of " + pool}
+				if err := d.journal.Append(ctx, rec); err != nil {
+					return out, fmt.Errorf("journal drain: %w", err)
+				}
+			}
+		}
+	}
+	slices.Sort(out.Pools)
+	return out, nil
+}
+
+// leave drains one minion out of one group's pool; the pool's name is empty when it is not the group's minion.
+func (d *deployments) leave(ctx context.Context, group fleet.Group, minion fleet.Minion) (string, error) {
+	if group.Balancer == nil {
+		return "", nil
+	}
+	minions, err := d.roster.match(group.Target)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(minions, func(m fleet.Minion) bool { return m.ID == minion.ID }) {
+		return "", nil
+	}
+	pool := group.Balancer.Use + "/" + group.Balancer.Pool
+	member, err := rollout.MemberOf(*group.Balancer, minion)
+	if err != nil {
+		return pool, err
+	}
+	b, ok := d.rollout.Balancers[group.Balancer.Use]
+	if !ok {
+		return pool, fmt.Errorf("master.yml has no balancer %q", group.Balancer.Use)
+	}
+	return pool, rollout.Drain(ctx, b, *group.Balancer, member)
+}
+
+// undrain lets a drained minion be deployed to again, and brings it up.
+func (d *deployments) undrain(ctx context.Context, id fleet.MinionID) ([]string, error) {
+	if err := d.roster.setDrained(ctx, id, false); err != nil {
+		return nil, err
+	}
+	return d.highstate(ctx, id)
+}
+
+// usage marks an error as one of what the user asked for or wrote.
+func usage(err error) error {
+	var p *fleet.Problem
+	if errors.As(err, &p) {
+		return err
+	}
+	return &fleet.Problem{Message: err.Error(), Exit: fleet.ExitUsage}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

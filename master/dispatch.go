@@ -1,0 +1,250 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brine-deploy/brine/master/journal"
+	"github.com/brine-deploy/brine/master/keyring"
+	"github.com/brine-deploy/brine/pkg/bus"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/wire"
+)
+
+// answer serves one kind of request that minions send.
+type answer func(ctx context.Context, minion fleet.MinionID, body json.RawMessage) (any, error)
+
+// dispatcher is the master's side of the bus: jobs out, returns in.
+type dispatcher struct {
+	bus      *bus.Server
+	journal  *journal.Journal
+	keyring  *keyring.Keyring
+	roster   *roster
+	presence *presence
+	sign     wire.SigningKey
+	answers  map[string]answer
+	back     func(fleet.MinionID) // a minion has said hello
+	log      *slog.Logger
+
+	returns chan wireReturn
+
+	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
+}
+
+type wireReturn struct {
+	from fleet.MinionID
+	ret  wire.Ret
+}
+
+const (
+	returnsQueue = 1024
+	returnsBatch = 256
+)
+
+// receive takes messages off the bus until ctx is done.
+func (d *dispatcher) receive(ctx context.Context) error {
+	for {
+		from, body, err := d.bus.Recv(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("receive from the bus: %w", err)
+		}
+		if err := d.handle(ctx, from, body); err != nil && ctx.Err() == nil {
+			d.log.Warn("message from minion not handled", "minion", from, "error", err)
+		}
+	}
+}
+
+func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error {
+	msg, err := wire.Decode(body)
+	if err != nil {
+		return err
+	}
+	if keyring.IsPending(from) {
+		return d.pending(ctx, from, msg)
+	}
+	minion := fleet.MinionID(from)
+	d.roster.seen(minion, time.Now())
+	switch m := msg.(type) {
+	case wire.Hello:
+		return d.hello(ctx, minion, m)
+	case wire.Ack:
+		return d.journal.Ack(ctx, minion, m.Seq)
+	case wire.Ret:
+		m.Return.Minion = minion // the connection's word, not the message's
+		select {
+		case d.returns <- wireReturn{minion, m}:
+		case <-ctx.Done():
+		}
+		return nil
+	case wire.Enrol:
+		return d.send(from, wire.Ctl{Verb: wire.CtlAccepted})
+	case wire.Request:
+		return d.request(ctx, minion, m)
+	default:
+		return fmt.Errorf("a minion does not send %T", msg)
+	}
+}
+
+// pending serves a peer whose key is not accepted: it may enrol, and nothing else.
+func (d *dispatcher) pending(ctx context.Context, from string, msg any) error {
+	m, ok := msg.(wire.Enrol)
+	if !ok {
+		return d.send(from, wire.Ctl{Verb: wire.CtlEnrol})
+	}
+	key, addr, ok := d.bus.Peer(from)
+	if !ok {
+		return nil
+	}
+	state, err := d.keyring.Enrol(ctx, key, m.ID, m.Token, addr.String())
+	if err != nil {
+		return errors.Join(err, d.send(from, wire.Ctl{Verb: wire.CtlRejected, Reason: err.Error()}))
+	}
+	if state == fleet.KeyAccepted {
+		return d.send(from, wire.Ctl{Verb: wire.CtlAccepted})
+	}
+	return d.send(from, wire.Ctl{Verb: wire.CtlPending, Reason: "waits for: brine keys accept " + string(m.ID)})
+}
+
+// hello writes down what the minion is, and sends what it missed and is still due.
+func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.Hello) error {
+	if err := d.roster.update(ctx, minion, m); err != nil {
+		return err
+	}
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	missed, err := d.journal.JobsAfter(ctx, minion, m.LastSeq, time.Now())
+	if err != nil {
+		return fmt.Errorf("jobs after %d: %w", m.LastSeq, err)
+	}
+	for _, e := range missed {
+		if err := d.send(string(minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
+			return err
+		}
+	}
+	d.presence.setReady(minion)
+	d.log.Info("minion connected", "minion", minion, "version", m.Version, "missed", len(missed), "spooled", m.Spooled)
+	d.back(minion)
+	return nil
+}
+
+func (d *dispatcher) request(ctx context.Context, minion fleet.MinionID, m wire.Request) error {
+	serve, ok := d.answers[m.Kind]
+	if !ok {
+		return d.send(string(minion), wire.Reply{ID: m.ID, Error: fmt.Sprintf("unknown request %q", m.Kind)})
+	}
+	value, err := serve(ctx, minion, m.Body)
+	if err != nil {
+		return errors.Join(err, d.send(string(minion), wire.Reply{ID: m.ID, Error: err.Error()}))
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode reply: %w", err)
+	}
+	return d.send(string(minion), wire.Reply{ID: m.ID, Body: body})
+}
+
+func (d *dispatcher) send(to string, msg any) error {
+	body, err := wire.Encode(msg)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", msg, err)
+	}
+	if err := d.bus.Send(to, body); err != nil && !errors.Is(err, bus.ErrNotConnected) {
+		return fmt.Errorf("send %T to %s: %w", msg, to, err)
+	}
+	return nil
+}
+
+// publish makes jobs durable and sends them to those that are connected; the others get them with their next hello.
+func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, jobs []fleet.Job) error {
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	var of fleet.Deployment
+	if deployment != nil {
+		of = *deployment
+	}
+	envelopes, err := d.journal.AddJobs(ctx, of.ID, of.App, of.Group, jobs, func(j fleet.Job) ([]byte, []byte, error) { return wire.Sign(d.sign, j) })
+	if err != nil {
+		return fmt.Errorf("journal jobs: %w", err)
+	}
+	for _, e := range envelopes {
+		if !d.presence.isReady(e.Minion) {
+			continue
+		}
+		if err := d.send(string(e.Minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
+			d.log.Warn("job not sent, the minion gets it with its next hello", "minion", e.Minion, "error", err)
+		}
+	}
+	return nil
+}
+
+// record commits returns to the journal, many at a time, and acknowledges them after the commit.
+func (d *dispatcher) record(ctx context.Context) error {
+	for {
+		var first wireReturn
+		select {
+		case first = <-d.returns:
+		case <-ctx.Done():
+			return nil
+		}
+		batch := []wireReturn{first}
+		for more := true; more && len(batch) < returnsBatch; {
+			select {
+			case next := <-d.returns:
+				batch = append(batch, next)
+			default:
+				more = false
+			}
+		}
+		if err := d.commit(ctx, batch); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
+	rets := make([]fleet.Return, len(batch))
+	last := map[fleet.MinionID]uint64{}
+	for i, b := range batch {
+		rets[i] = b.ret.Return
+		last[b.from] = max(last[b.from], b.ret.RSeq)
+	}
+	if err := d.journal.RecordReturns(ctx, rets); err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return fmt.Errorf("journal returns: %w", err)
+	}
+	for minion, rseq := range last {
+		if err := d.send(string(minion), wire.Rack{RSeq: rseq}); err != nil {
+			d.log.Warn("return not acknowledged, the minion sends it again", "minion", minion, "error", err)
+		}
+	}
+	return nil
+}
+
+// connected and disconnected are the bus's callbacks.
+func (d *dispatcher) connected(p bus.Peer) {
+	if !keyring.IsPending(p.Identity) {
+		d.presence.connected(fleet.MinionID(p.Identity), p.Number, time.Now())
+	}
+}
+
+func (d *dispatcher) disconnected(p bus.Peer) {
+	if keyring.IsPending(p.Identity) {
+		return
+	}
+	minion, now := fleet.MinionID(p.Identity), time.Now()
+	if d.presence.disconnected(minion, p.Number, now) {
+		d.log.Info("minion disconnected", "minion", minion, "from", strings.TrimSpace(p.From.String()))
+		d.roster.gone(minion, now)
+	}
+}

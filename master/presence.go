@@ -1,0 +1,84 @@
+package master
+
+import (
+	"sync"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// presence knows which minions are connected. A minion is ready once its hello has been answered: jobs published before
+// that reach it by the answer.
+type presence struct {
+	mu    sync.Mutex
+	conns map[fleet.MinionID]link // guarded by mu
+	gone  map[fleet.MinionID]time.Time
+}
+
+type link struct {
+	number uint64 // of the connection: a later one has a higher number
+	since  time.Time
+	ready  bool
+}
+
+func newPresence(known []fleet.Minion) *presence {
+	p := &presence{conns: map[fleet.MinionID]link{}, gone: map[fleet.MinionID]time.Time{}}
+	for _, m := range known {
+		p.gone[m.ID] = m.Since
+		if m.Connected { // it was, when the master before this one ended
+			p.gone[m.ID] = m.LastSeen
+		}
+	}
+	return p
+}
+
+func (p *presence) connected(id fleet.MinionID, number uint64, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns[id].number < number {
+		p.conns[id] = link{number: number, since: now}
+	}
+}
+
+// disconnected reports whether the minion is gone now: the end of a connection that a newer one replaced is nothing.
+func (p *presence) disconnected(id fleet.MinionID, number uint64, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns[id].number != number {
+		return false
+	}
+	delete(p.conns, id)
+	p.gone[id] = now
+	return true
+}
+
+func (p *presence) setReady(id fleet.MinionID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l, ok := p.conns[id]; ok {
+		l.ready = true
+		p.conns[id] = l
+	}
+}
+
+func (p *presence) isReady(id fleet.MinionID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[id].ready
+}
+
+// state says whether a minion is connected, and since when it is or is not; zero: never seen.
+func (p *presence) state(id fleet.MinionID) (connected bool, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l, ok := p.conns[id]; ok {
+		return true, l.since
+	}
+	return false, p.gone[id]
+}
+
+func (p *presence) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}

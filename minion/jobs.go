@@ -1,0 +1,124 @@
+package minion
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// queueLength bounds the jobs of one queue that wait in memory. A full queue holds the bus up, not the host.
+const queueLength = 256
+
+// enqueue lets a job run after the earlier ones of its queue. It waits while the queue is full.
+func (m *Minion) enqueue(ctx context.Context, g *errgroup.Group, job fleet.Job) {
+	key := queueOf(job)
+	m.mu.Lock()
+	queue, ok := m.queues[key]
+	if !ok {
+		queue = make(chan fleet.Job, queueLength)
+		m.queues[key] = queue
+		g.Go(func() error { return m.work(ctx, queue) })
+	}
+	m.mu.Unlock()
+	select {
+	case queue <- job:
+	case <-ctx.Done():
+	}
+}
+
+// queueOf names the queue of a job: releases of one group are made live in the order of their jobs; everything else has
+// one queue of its own, so that a ping is answered during a deployment.
+func queueOf(job fleet.Job) string {
+	if job.Function != releaseFunction {
+		return job.Function
+	}
+	var order struct {
+		App   fleet.AppName   `json:"app"`
+		Group fleet.GroupName `json:"group"`
+	}
+	_ = json.Unmarshal(job.Args, &order) // a bad order is refused when it is run
+	return fmt.Sprintf("%s/%s/%s", job.Function, order.App, order.Group)
+}
+
+func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
+	for {
+		select {
+		case job := <-queue:
+			if err := m.run(ctx, job); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// run runs one job and spools its return. The error is one of the minion's own disk.
+func (m *Minion) run(ctx context.Context, job fleet.Job) error {
+	r := &reporter{Minion: m, job: job}
+	if why := m.refusal(job, time.Now()); why != "" {
+		m.log.Error("job refused", "job", job.ID, "function", job.Function, "reason", why)
+		return m.finish(job.ID, r.last(fleet.Refused, why, nil))
+	}
+	if err := m.inbox.Start(job.ID); err != nil {
+		return fmt.Errorf("mark %s started: %w", job.ID, err)
+	}
+	m.log.Info("job starts", "job", job.ID, "function", job.Function, "by", job.By)
+	value, err := m.functions[job.Function](ctx, job, r.event)
+	if ctx.Err() != nil {
+		return nil // stopped in the middle: the next start reports it
+	}
+	outcome, reason := fleet.Succeeded, ""
+	if err != nil {
+		outcome, reason = fleet.Failed, err.Error()
+	}
+	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)
+	return m.finish(job.ID, r.last(outcome, reason, value))
+}
+
+// refusal says why a job must not run; empty when it may.
+func (m *Minion) refusal(job fleet.Job, now time.Time) string {
+	switch _, known := m.functions[job.Function]; {
+	case job.Minion != fleet.MinionID(m.cfg.ID):
+		return fmt.Sprintf("it is for minion %s", job.Minion)
+	case now.After(job.Deadline):
+		return "it came after its deadline, " + job.Deadline.Format(time.RFC3339)
+	case !known:
+		return fmt.Sprintf("unknown function %q; known: %s", job.Function, m.known())
+	default:
+		return ""
+	}
+}
+
+// reporter makes the parts of one job's return.
+type reporter struct {
+	*Minion
+	job  fleet.Job
+	part int
+}
+
+// event reports progress. Losing it is no harm: the last part has all.
+func (r *reporter) event(e fleet.EventResult) {
+	ret := fleet.Return{Job: r.job.ID, Minion: r.job.Minion, Part: r.part, Time: time.Now(), Event: &e}
+	r.part++
+	if _, err := r.spool.Add(ret); err != nil {
+		r.log.Warn("progress not spooled", "job", r.job.ID, "error", err)
+	}
+}
+
+func (r *reporter) last(outcome fleet.Outcome, reason string, value any) fleet.Return {
+	ret := fleet.Return{Job: r.job.ID, Minion: r.job.Minion, Part: r.part, Last: true, Time: time.Now(), Outcome: outcome, Reason: reason}
+	if value != nil {
+		text, err := json.Marshal(value)
+		if err != nil {
+			ret.Outcome, ret.Reason = fleet.Failed, "its value cannot be encoded: "+err.Error()
+		}
+		ret.Value = text
+	}
+	return ret
+}

@@ -1,0 +1,219 @@
+// Package minion is the daemon on every host: it connects to the master, writes its jobs down, runs them, and keeps
+// their returns until the master has them. Read [Minion.Run] for what goes on at the same time.
+package minion
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/brine-deploy/brine/minion/grains"
+	"github.com/brine-deploy/brine/minion/inbox"
+	"github.com/brine-deploy/brine/minion/runner"
+	"github.com/brine-deploy/brine/minion/spool"
+	"github.com/brine-deploy/brine/pkg/bus"
+	"github.com/brine-deploy/brine/pkg/config"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/wire"
+)
+
+// finalPart is the part number of a last part that a restarted minion writes: it no longer knows how many came before.
+const finalPart = math.MaxInt32
+
+// Minion is the daemon. Make it with New, then call Run once.
+type Minion struct {
+	cfg     config.Minion
+	version string
+	log     *slog.Logger
+
+	key       bus.KeyPair
+	masterKey wire.MasterKey
+	spool     *spool.Spool
+	inbox     *inbox.Inbox
+	runner    *runner.Runner
+	functions map[string]function
+	boot      string // tells this run of the daemon from others
+
+	asked    atomic.Bool // the highstate has been asked for in this run
+	accepted atomic.Bool // the master has accepted the key at some time
+
+	mu     sync.Mutex
+	queues map[string]chan fleet.Job // guarded by mu; jobs with the same key run one after the other
+
+	teardown []func() error
+}
+
+// New opens a minion's state. A host's key is made at the first start; it is the host's identity.
+func New(cfg config.Minion, version string, log *slog.Logger) (*Minion, error) {
+	m := &Minion{cfg: cfg, version: version, log: log, queues: map[string]chan fleet.Job{}, boot: time.Now().UTC().Format(time.RFC3339Nano)}
+	if err := m.wire(); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+func (m *Minion) wire() error {
+	var err error
+	if m.masterKey, err = masterKey(m.cfg); err != nil {
+		return err
+	}
+	dir := m.cfg.StateDir
+	if err := m.own(dir); err != nil {
+		return err
+	}
+	if m.key, err = bus.LoadOrCreateKey(filepath.Join(dir, "minion.key")); err != nil {
+		return fmt.Errorf("minion key: %w", err)
+	}
+	if m.spool, err = spool.Open(filepath.Join(dir, "spool"), spoolBytes); err != nil {
+		return fmt.Errorf("open spool: %w", err)
+	}
+	m.teardown = append(m.teardown, m.spool.Close)
+	if m.inbox, err = inbox.Open(filepath.Join(dir, "inbox")); err != nil {
+		return fmt.Errorf("open inbox: %w", err)
+	}
+	m.teardown = append(m.teardown, m.inbox.Close)
+	host, _, err := net.SplitHostPort(m.cfg.Master)
+	if err != nil {
+		return fmt.Errorf("master %q is not host:port: %w", m.cfg.Master, err)
+	}
+	m.runner, err = runner.New(runner.Config{
+		StateDir: filepath.Join(dir, "releases"), MasterHost: host, Minion: fleet.MinionID(m.cfg.ID), Log: m.log, Version: m.version,
+	})
+	if err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	m.functions = m.table()
+	_, err = os.Stat(m.acceptedMark())
+	m.accepted.Store(err == nil)
+	return nil
+}
+
+const spoolBytes = 256 << 20
+
+func (m *Minion) own(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock state_dir: %w", err)
+	}
+	if !held {
+		return fmt.Errorf("state_dir %s is in use by another minion", dir)
+	}
+	m.teardown = append(m.teardown, lock.Unlock)
+	return nil
+}
+
+func masterKey(cfg config.Minion) (wire.MasterKey, error) {
+	text := cfg.MasterKey
+	if text == "" && cfg.MasterKeyFile != "" {
+		b, err := os.ReadFile(cfg.MasterKeyFile)
+		if err != nil {
+			return wire.MasterKey{}, fmt.Errorf("master_key_file: %w", err)
+		}
+		text = string(b)
+	}
+	if text == "" {
+		return wire.MasterKey{}, errors.New("master_key is not set: put there what `brine keys fingerprint` prints on the master")
+	}
+	key, err := wire.ParseMasterKey(text)
+	if err != nil {
+		return wire.MasterKey{}, fmt.Errorf("master_key: %w", err)
+	}
+	return key, nil
+}
+
+// Run serves until ctx is done: first it tells of jobs that a dead minion left in the middle, then it connects. ready is
+// called when that is told and jobs can come.
+func (m *Minion) Run(ctx context.Context, ready func()) error {
+	if err := m.recover(ctx); err != nil {
+		return errors.Join(err, m.close())
+	}
+	m.log.Info("minion is up", "id", m.cfg.ID, "version", m.version, "master", m.cfg.Master, "fingerprint", m.key.Public.Fingerprint())
+	ready()
+	g, ctx := errgroup.WithContext(ctx)
+	start := func(job fleet.Job) { m.enqueue(ctx, g, job) }
+	for _, job := range m.inbox.Unstarted() {
+		start(job)
+	}
+	g.Go(func() error {
+		cfg := bus.ClientConfig{Master: m.cfg.Master, Key: m.key, MasterKey: m.masterKey.Bus, Log: m.log}
+		return bus.Stay(ctx, cfg, func(ctx context.Context, c *bus.Client) error { return m.serve(ctx, c, start) }, m.notConnected)
+	})
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, m.close())
+}
+
+func (m *Minion) notConnected(err error, next time.Duration) {
+	m.log.Warn("not connected to the master", "master", m.cfg.Master, "error", err, "next_try", next.Round(time.Millisecond))
+}
+
+func (m *Minion) close() error {
+	var errs []error
+	for _, undo := range slices.Backward(m.teardown) {
+		errs = append(errs, undo())
+	}
+	m.teardown = nil
+	return errors.Join(errs...)
+}
+
+// recover brings the host back to one whole release and reports every job that was running when the minion died.
+func (m *Minion) recover(ctx context.Context) error {
+	left, err := m.runner.Recover(ctx, func(fleet.EventResult) {})
+	if err != nil {
+		return fmt.Errorf("recover releases: %w", err)
+	}
+	results := map[fleet.JobID]runner.Interrupted{}
+	for _, i := range left {
+		results[i.Job] = i
+	}
+	for _, job := range m.inbox.Unfinished() {
+		ret := fleet.Return{Job: job.ID, Minion: fleet.MinionID(m.cfg.ID), Part: finalPart, Last: true, Time: time.Now(), Outcome: fleet.Interrupted, Reason: "the minion died inside the job"}
+		if i, ok := results[job.ID]; ok {
+			ret.Reason = i.Reason
+			if ret.Value, err = json.Marshal(i.Result); err != nil {
+				return fmt.Errorf("encode result of %s: %w", job.ID, err)
+			}
+		}
+		m.log.Warn("job was interrupted", "job", job.ID, "reason", ret.Reason)
+		if err := m.finish(job.ID, ret); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish makes a last part durable before the job counts as done.
+func (m *Minion) finish(job fleet.JobID, ret fleet.Return) error {
+	if _, err := m.spool.Add(ret); err != nil {
+		return fmt.Errorf("spool return of %s: %w", job, err)
+	}
+	if err := m.inbox.Done(job); err != nil {
+		return fmt.Errorf("mark %s done: %w", job, err)
+	}
+	return nil
+}
+
+func (m *Minion) facts(ctx context.Context) fleet.Grains {
+	return grains.Collect(ctx, m.cfg.Grains, fleet.MinionID(m.cfg.ID), m.log)
+}
+
+func (m *Minion) acceptedMark() string { return filepath.Join(m.cfg.StateDir, "accepted") }

@@ -1,0 +1,209 @@
+package minion
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/brine-deploy/brine/pkg/bus"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/wire"
+)
+
+// errAgain ends a connection that has to be made anew: the key's standing has changed.
+var errAgain = errors.New("connect again")
+
+// session is one connection to the master.
+type session struct {
+	*Minion
+	client *bus.Client
+	start  func(fleet.Job) // lets a job run; it outlives the session: a cut connection stops no job
+}
+
+// serve runs one connection until it breaks.
+func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet.Job)) error {
+	s := &session{Minion: m, client: client, start: start}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.receive(ctx) })
+	g.Go(func() error {
+		if !m.accepted.Load() {
+			return s.enrol(ctx)
+		}
+		return s.greet(ctx)
+	})
+	return g.Wait()
+}
+
+// enrol asks to be accepted; the master's answer comes through receive.
+func (s *session) enrol(ctx context.Context) error {
+	token := s.cfg.Token.Reveal()
+	if token == "" && s.cfg.TokenFile != "" {
+		b, err := os.ReadFile(s.cfg.TokenFile)
+		if err != nil {
+			return fmt.Errorf("token_file: %w", err)
+		}
+		token = strings.TrimSpace(string(b))
+	}
+	return s.send(ctx, wire.Enrol{ID: fleet.MinionID(s.cfg.ID), Token: token, Version: s.version})
+}
+
+// greet says hello, asks for the highstate once in a run, and then sends returns as they come.
+func (s *session) greet(ctx context.Context) error {
+	hello := wire.Hello{
+		Boot: s.boot, LastSeq: s.inbox.LastSeq(), Spooled: s.spool.Len(), Grains: s.facts(ctx), Tags: s.cfg.Tags, Version: s.version,
+	}
+	if err := s.send(ctx, hello); err != nil {
+		return err
+	}
+	if s.cfg.Startup == "highstate" && !s.asked.Load() {
+		if err := s.send(ctx, wire.Request{ID: highstateRequest, Kind: "highstate"}); err != nil {
+			return err
+		}
+	}
+	return s.sendReturns(ctx)
+}
+
+// highstateRequest numbers the only request that a minion sends today.
+const highstateRequest = 1
+
+// returnsAtOnce bounds what is read from the spool at a time.
+const returnsAtOnce = 64
+
+// sendReturns sends what is in the spool, in order, and what comes into it.
+func (s *session) sendReturns(ctx context.Context) error {
+	var sent uint64
+	for {
+		changed := s.spool.Changed()
+		pending, err := s.spool.Pending(sent, returnsAtOnce)
+		if err != nil {
+			return fmt.Errorf("read spool: %w", err)
+		}
+		for _, e := range pending {
+			if err := s.send(ctx, wire.Ret{RSeq: e.RSeq, Return: e.Return}); err != nil {
+				return err
+			}
+			sent = e.RSeq
+		}
+		if len(pending) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *session) send(ctx context.Context, msg any) error {
+	body, err := wire.Encode(msg)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", msg, err)
+	}
+	if err := s.client.Send(ctx, body); err != nil {
+		return fmt.Errorf("send %T: %w", msg, err)
+	}
+	return nil
+}
+
+func (s *session) receive(ctx context.Context) error {
+	for {
+		body, err := s.client.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		msg, err := wire.Decode(body)
+		if err != nil {
+			s.log.Warn("message from the master not understood", "error", err)
+			continue
+		}
+		if err := s.handle(ctx, msg); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) handle(ctx context.Context, msg any) error {
+	switch m := msg.(type) {
+	case wire.Job:
+		return s.job(ctx, m)
+	case wire.Rack:
+		return s.spool.Ack(m.RSeq)
+	case wire.Reply:
+		return s.reply(m)
+	case wire.Ctl:
+		return s.control(ctx, m)
+	default:
+		s.log.Warn("the master does not send this", "type", fmt.Sprintf("%T", msg))
+		return nil
+	}
+}
+
+func (s *session) reply(m wire.Reply) error {
+	if m.ID != highstateRequest {
+		return nil
+	}
+	if m.Error != "" {
+		s.log.Warn("highstate not given", "error", m.Error)
+		return nil
+	}
+	s.asked.Store(true)
+	var groups []string
+	if err := json.Unmarshal(m.Body, &groups); err != nil {
+		s.log.Warn("highstate not understood", "error", err)
+		return nil
+	}
+	s.log.Info("highstate asked for", "groups", groups)
+	return nil
+}
+
+func (s *session) control(ctx context.Context, m wire.Ctl) error {
+	switch m.Verb {
+	case wire.CtlAccepted:
+		if err := renameio.WriteFile(s.acceptedMark(), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
+			return fmt.Errorf("remember that the key is accepted: %w", err)
+		}
+		s.accepted.Store(true)
+		s.log.Info("the master accepted this minion")
+		return errAgain
+	case wire.CtlEnrol:
+		return s.enrol(ctx)
+	case wire.CtlPending:
+		s.log.Info("waiting to be accepted", "fingerprint", s.key.Public.Fingerprint(), "hint", m.Reason)
+	case wire.CtlRejected:
+		s.log.Error("the master refused this minion", "reason", m.Reason)
+	case wire.CtlBye:
+		return errAgain
+	default:
+		s.log.Warn("unknown control message", "verb", m.Verb)
+	}
+	return nil
+}
+
+// job checks an order, writes it down, acknowledges it, and only then lets it run. One that is wrong in any way is
+// written down as well, and its refusal is its outcome.
+func (s *session) job(ctx context.Context, m wire.Job) error {
+	job, err := wire.Open(s.masterKey.Sign, m.Body, m.Sig)
+	if err != nil {
+		s.log.Error("job refused: its signature is wrong", "seq", m.Seq, "error", err)
+		return s.send(ctx, wire.Ack{Seq: m.Seq})
+	}
+	fresh, err := s.inbox.Take(m.Seq, job)
+	if err != nil {
+		return fmt.Errorf("write job %s down: %w", job.ID, err)
+	}
+	if err := s.send(ctx, wire.Ack{Seq: m.Seq}); err != nil {
+		return err
+	}
+	if fresh {
+		s.start(job)
+	}
+	return nil
+}
