@@ -1,0 +1,97 @@
+// Package journal is the master's durable record of keys, jobs, returns, revisions and deployments: the truth, of which
+// everything else is a view. Its log tells in order what happened; returners, brine watch and the history read it.
+//
+// A Journal lives on database/sql. What SQL databases do not agree on is its Dialect; each database has a folder below
+// that opens it, and package journaltest holds the suite that each must pass.
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrNotFound says that the journal has no such thing.
+var ErrNotFound = errors.New("not in the journal")
+
+// Journal is the durable record. Its methods may be called concurrently. One that changes something returns after the
+// commit: nil means that the change survives a kill or a power cut, an error that nothing was changed. A change that
+// has begun is finished whatever becomes of ctx; ctx bounds the wait for its turn.
+//
+// One process at a time uses a journal.
+type Journal struct {
+	w, r    *sql.DB
+	dialect Dialect
+
+	mu      sync.Mutex
+	changed chan struct{} // guarded by mu; closed and replaced at a commit that appended to the log
+}
+
+// Dialect is what SQL databases do not agree on.
+type Dialect struct {
+	Numbered bool   // placeholders are $1, $2, ... instead of ?
+	Blob     string // the type of a column of bytes
+}
+
+// New makes a Journal of an open database and brings its schema up to date. All writes go through w, which must be
+// limited to one connection; r may have many and may be the same. The journal owns both from now on, also after an error.
+func New(ctx context.Context, w, r *sql.DB, d Dialect) (*Journal, error) {
+	j := &Journal{w: w, r: r, dialect: d, changed: make(chan struct{})}
+	if err := j.write(ctx, j.prepare); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
+	}
+	return j, nil
+}
+
+// prepare migrates the schema and forgets what is no longer true after a restart.
+func (j *Journal) prepare(ctx context.Context, t *tx) error {
+	if err := t.migrate(ctx); err != nil {
+		return err
+	}
+	if err := t.sweep(ctx, time.Now()); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `UPDATE minions SET connected = FALSE, since = last_seen WHERE connected`)
+	return err
+}
+
+// Close waits for what is running and closes the database. Nothing may be called after it.
+func (j *Journal) Close() error { return errors.Join(j.r.Close(), j.w.Close()) }
+
+// rebind writes a query's placeholders as the database wants them. No query of this package has a ? for anything else.
+func (d Dialect) rebind(query string) string {
+	if !d.Numbered {
+		return query
+	}
+	var b strings.Builder
+	for n := 1; ; n++ {
+		head, tail, found := strings.Cut(query, "?")
+		b.WriteString(head)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = tail
+	}
+}
+
+// nanos is how an instant is stored.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// instant is the inverse of nanos, in UTC.
+func instant(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}

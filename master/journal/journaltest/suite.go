@@ -1,0 +1,529 @@
+// Package journaltest is the suite that the journal must pass on every database.
+package journaltest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/brine-deploy/brine/master/journal"
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// Suite tests the journal on one database. Each call of fresh makes a new place for a journal and returns a function that
+// opens it, as often as it is called.
+func Suite(t *testing.T, fresh func(*testing.T) func() (*journal.Journal, error)) {
+	for name, test := range map[string]func(*testing.T, *fixture){
+		"An id belongs to one key":                                keys,
+		"A token admits as many keys as it has uses":              tokens,
+		"A minion comes back as it was saved":                     minions,
+		"A job is numbered once and sent until acknowledged":      jobs,
+		"A job's secrets go when it is not to be sent any more":   secrets,
+		"A part delivered twice is recorded once":                 returns,
+		"A group is deployed to by one at a time":                 lock,
+		"Deployments are listed newest first":                     history,
+		"A revision is found by what it was built from":           revisions,
+		"A group goes back to the target before":                  targets,
+		"The log has no gaps and follows the commits":             logOrder,
+		"What was written is there after reopening":               reopen,
+		"A change whose turn does not come in time is not begun":  turn,
+		"A part of the log is read by deployment and by a cursor": cursors,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fixture{open: fresh(t)}
+			f.reopen(t)
+			t.Cleanup(func() { check(t, f.Close()) })
+			test(t, f)
+		})
+	}
+}
+
+type fixture struct {
+	*journal.Journal
+	open func() (*journal.Journal, error)
+}
+
+func (f *fixture) reopen(t *testing.T) {
+	t.Helper()
+	if f.Journal != nil {
+		check(t, f.Close())
+	}
+	j, err := f.open()
+	check(t, err)
+	f.Journal = j
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func keys(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	first := fleet.MinionKey{ID: "web1", Key: fleet.Key{1}, State: fleet.KeyAccepted, Since: noon, By: "alice", From: "10.0.0.1"}
+	first.Fingerprint = first.Key.Fingerprint()
+	check(t, f.PutKey(ctx, first, fleet.Record{Kind: fleet.KeyChanged, Minion: "web1"}))
+
+	second := first
+	second.Key, second.Since = fleet.Key{2}, noon.Add(time.Hour)
+	second.Fingerprint = second.Key.Fingerprint()
+	if f.PutKey(ctx, second) == nil {
+		t.Fatal("a second key took an id that is held")
+	}
+	first.State = fleet.KeyRevoked
+	check(t, f.PutKey(ctx, first))
+	check(t, f.PutKey(ctx, second))
+
+	holder, err := f.KeyOf(ctx, "web1")
+	check(t, err)
+	same(t, holder, second)
+	old, err := f.KeyByPublic(ctx, fleet.Key{1})
+	check(t, err)
+	same(t, old, first)
+	list, err := f.Keys(ctx)
+	check(t, err)
+	same(t, list, []fleet.MinionKey{first, second})
+	check(t, f.DeleteKey(ctx, "web1"))
+	_, err = f.KeyByPublic(ctx, fleet.Key{2})
+	is(t, err, journal.ErrNotFound)
+	end, err := f.End(ctx)
+	check(t, err)
+	same(t, end, 1)
+}
+
+func tokens(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	check(t, f.AddToken(ctx, "abc", noon, 3, "alice"))
+	use := func(n byte, now time.Time) error {
+		id := fleet.MinionID(fmt.Sprintf("web%d", n))
+		return f.UseToken(ctx, "abc", now, fleet.MinionKey{ID: id, Key: fleet.Key{n}, State: fleet.KeyAccepted})
+	}
+	is(t, use(1, noon), journal.ErrTokenExpired)
+	is(t, f.UseToken(ctx, "abd", noon, fleet.MinionKey{}), journal.ErrTokenUnknown)
+
+	var admitted, refused int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for n := range byte(10) {
+		all.Go(func() {
+			err := use(n, noon.Add(-time.Second))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				admitted++
+			case errors.Is(err, journal.ErrTokenUsed):
+				refused++
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	list, err := f.Keys(ctx)
+	check(t, err)
+	same(t, []int{admitted, refused, len(list)}, []int{3, 7, 3})
+}
+
+func minions(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	m := fleet.Minion{
+		ID: "db1", Version: "1.0", Connected: true, Since: noon, LastSeen: noon.Add(time.Minute), Tags: fleet.Tags{"role": "db"},
+		Grains: fleet.Grains{"mem_total": int64(8345678901), "load": 0.5, "disks": []any{map[string]any{"size": int64(1) << 60}}},
+	}
+	is(t, f.SetDrained(ctx, "db1", true), journal.ErrNotFound)
+	check(t, f.SaveMinion(ctx, m))
+	check(t, f.SetDrained(ctx, "db1", true))
+	check(t, f.SaveMinion(ctx, m))
+	m.Drained = true
+	list, err := f.Minions(ctx)
+	check(t, err)
+	same(t, list, []fleet.Minion{m})
+
+	f.reopen(t) // nobody is connected to a master that starts
+	m.Connected, m.Since = false, m.LastSeen
+	list, err = f.Minions(ctx)
+	check(t, err)
+	same(t, list, []fleet.Minion{m})
+	check(t, f.DeleteMinion(ctx, "db1"))
+	list, err = f.Minions(ctx)
+	check(t, err)
+	same(t, len(list), 0)
+}
+
+// sign is a signature that one can read.
+func sign(job fleet.Job) (body, sig []byte, err error) {
+	body, err = json.Marshal(job)
+	return body, []byte("signed " + job.ID), err
+}
+
+func job(id fleet.JobID, minion fleet.MinionID) fleet.Job {
+	return fleet.Job{
+		ID: id, Minion: minion, Function: "test.ping", Args: json.RawMessage(`{"a":1}`), By: "alice", Issued: noon,
+		Deadline: time.Now().Add(time.Hour).UTC(),
+	}
+}
+
+func jobs(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	now := time.Now()
+	ping := []fleet.Job{job("j1", "web2"), job("j1", "web1")}
+	first, err := f.AddJobs(ctx, journal.Origin{}, ping, sign)
+	check(t, err)
+	same(t, []uint64{first[0].Seq, first[1].Seq}, []uint64{1, 1})
+	again, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{ping[1], job("j2", "web1")}, func(fleet.Job) ([]byte, []byte, error) {
+		return []byte("another body"), []byte("another signature"), nil
+	})
+	check(t, err)
+	same(t, again[0], first[1])
+	same(t, again[1].Seq, 2)
+
+	due, err := f.JobsAfter(ctx, "web1", 0, now)
+	check(t, err)
+	same(t, due, []journal.Envelope{first[1], again[1]})
+	due, err = f.JobsAfter(ctx, "web1", 1, now)
+	check(t, err)
+	same(t, due, again[1:])
+	due, err = f.JobsAfter(ctx, "web1", 0, now.Add(2*time.Hour))
+	check(t, err)
+	same(t, len(due), 0)
+
+	check(t, f.Ack(ctx, "web1", 1))
+	check(t, f.Ack(ctx, "web1", 99))
+	due, err = f.JobsAfter(ctx, "web1", 0, now)
+	check(t, err)
+	same(t, due, again[1:])
+
+	list, err := f.Jobs(ctx, 10)
+	check(t, err)
+	ping[0].Minion = ""
+	same(t, list[1], journal.JobInfo{Job: ping[0], Minions: []fleet.MinionID{"web1", "web2"}})
+	_, err = f.Job(ctx, "j3")
+	is(t, err, journal.ErrNotFound)
+
+	_, err = f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j4", "web1"), {ID: "j4", Minion: "web2"}}, sign)
+	if err == nil {
+		t.Fatal("a job without a deadline was taken")
+	}
+	_, err = f.Job(ctx, "j4") // all or nothing
+	is(t, err, journal.ErrNotFound)
+}
+
+func secrets(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	of := journal.Origin{Deployment: "d1", App: "shop", Group: "production"}
+	late := job("j3", "web1")
+	late.Deadline = time.Now().Add(-2 * time.Hour)
+	orders := []fleet.Job{job("j1", "web1"), job("j2", "web1"), late, job("j4", "web2")}
+	_, err := f.AddJobs(ctx, of, orders, sign)
+	check(t, err)
+	check(t, f.Ack(ctx, "web1", 1))
+	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
+	check(t, err)
+	check(t, f.DeleteMinion(ctx, "web2"))
+	again, err := f.AddJobs(ctx, of, orders, sign)
+	check(t, err)
+	for i, e := range again {
+		if e.Body != nil || e.Sig != nil {
+			t.Errorf("job %d is still there", i+1)
+		}
+	}
+	info, err := f.Job(ctx, "j1")
+	check(t, err)
+	same(t, info.Origin, of)
+	same(t, len(info.Job.Args), 0)
+}
+
+func returns(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	of := journal.Origin{Deployment: "d1", App: "shop", Group: "production"}
+	_, err := f.AddJobs(ctx, of, []fleet.Job{job("j1", "web1"), job("j1", "web2")}, sign)
+	check(t, err)
+	event := fleet.EventResult{Event: fleet.Install, Outcome: fleet.EventSucceeded, Started: noon}
+	parts := []fleet.Return{
+		{Job: "j1", Minion: "web1", Part: 0, Time: noon, Event: &event},
+		{Job: "j1", Minion: "web1", Part: 1, Time: noon},
+		{Job: "j1", Minion: "web1", Part: 2, Time: noon, Last: true, Outcome: fleet.Succeeded, Value: json.RawMessage(`{"x":1}`)},
+		{Job: "j1", Minion: "web3", Part: 0, Time: noon, Last: true},
+		{Job: "j9", Minion: "web1", Part: 0, Time: noon, Last: true},
+	}
+	for range 2 {
+		unknown, err := f.RecordReturns(ctx, append(parts, parts...))
+		check(t, err)
+		same(t, unknown, 4)
+	}
+	records, err := f.After(ctx, 0, 10)
+	check(t, err)
+	same(t, len(records), 2)
+	base := fleet.Record{By: "alice", App: "shop", Group: "production", Deployment: "d1", Minion: "web1", Job: "j1"}
+	want := []fleet.Record{base, base}
+	want[0].Seq, want[0].Time, want[0].Kind, want[0].Event = 1, records[0].Time, fleet.MinionEvent, &event
+	want[1].Seq, want[1].Time, want[1].Kind, want[1].Return = 2, records[1].Time, fleet.JobReturned, &parts[2]
+	same(t, records, want)
+
+	last, err := f.Returns(ctx, "j1")
+	check(t, err)
+	same(t, last, parts[2:3])
+	one, err := f.Return(ctx, "j1", "web1")
+	check(t, err)
+	same(t, one, parts[2])
+	_, err = f.Return(ctx, "j1", "web2")
+	is(t, err, journal.ErrNotFound)
+	events, err := f.Events(ctx, "j1", "web1")
+	check(t, err)
+	same(t, events, []fleet.EventResult{event})
+}
+
+func deployment(id fleet.DeploymentID, kind fleet.DeploymentKind, minute int) *fleet.Deployment {
+	return &fleet.Deployment{
+		ID: id, App: "shop", Group: "production", Kind: kind, Status: fleet.Running, By: "alice",
+		Created: noon.Add(time.Duration(minute) * time.Minute),
+	}
+}
+
+func lock(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	var mu sync.Mutex
+	var holder *fleet.Deployment
+	var refused []*journal.LockedError
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			d := deployment(fleet.DeploymentID(fmt.Sprintf("d%d", n)), fleet.KindDeploy, n)
+			err := f.BeginDeployment(ctx, d, fleet.Record{Kind: fleet.DeploymentChanged})
+			var locked *journal.LockedError
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil && holder == nil:
+				holder = d
+			case errors.As(err, &locked):
+				refused = append(refused, locked)
+			default:
+				t.Errorf("began %s: %v", d.ID, err)
+			}
+		})
+	}
+	all.Wait()
+	same(t, len(refused), 7)
+	for _, r := range refused {
+		same(t, r.Holder.ID, holder.ID)
+	}
+	check(t, f.BeginDeployment(ctx, deployment("n1", fleet.KindNewcomer, 9)))
+	open, err := f.Unended(ctx)
+	check(t, err)
+	same(t, len(open), 2)
+	holder.Status = fleet.DeploySucceeded
+	check(t, f.SaveDeployment(ctx, holder, fleet.Record{Kind: fleet.DeploymentChanged}))
+	check(t, f.BeginDeployment(ctx, deployment("d9", fleet.KindRollback, 10)))
+	end, err := f.End(ctx) // the refused ones left no record
+	check(t, err)
+	same(t, end, 2)
+	if f.BeginDeployment(ctx, holder) == nil {
+		t.Error("a deployment began twice")
+	}
+}
+
+func history(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	is(t, f.SaveDeployment(ctx, deployment("d1", fleet.KindDeploy, 1)), journal.ErrNotFound)
+	for n := range 5 {
+		d := deployment(fleet.DeploymentID(fmt.Sprintf("d%d", n)), fleet.KindDeploy, n)
+		d.Status = fleet.DeployFailed
+		d.Minions = []*fleet.MinionProgress{{Minion: "web1", Phase: fleet.MinionFailed, Updated: noon}}
+		if n == 2 {
+			d.Group = "staging"
+		}
+		check(t, f.BeginDeployment(ctx, d))
+	}
+	list, err := f.Deployments(ctx, journal.Filter{App: "shop", Group: "production", Limit: 3})
+	check(t, err)
+	var ids []fleet.DeploymentID
+	for _, d := range list {
+		ids = append(ids, d.ID)
+	}
+	same(t, ids, []fleet.DeploymentID{"d4", "d3", "d1"})
+	d, err := f.Deployment(ctx, "d4")
+	check(t, err)
+	same(t, d, list[0])
+	same(t, d.Minions[0].Phase, fleet.MinionFailed)
+	_, err = f.Deployment(ctx, "d5")
+	is(t, err, journal.ErrNotFound)
+}
+
+func revisions(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	add := func(app fleet.AppName, digest fleet.Digest, commit string, minute int) fleet.Revision {
+		r := fleet.Revision{
+			Digest: digest, App: app, Recipe: "r1", Origin: fleet.Origin{Commit: commit},
+			Built: noon.Add(time.Duration(minute) * time.Minute),
+		}
+		check(t, f.AddRevision(ctx, r))
+		return r
+	}
+	old := add("shop", "aa", "c1", 1)
+	same2 := add("shop", "aa", "c2", 2) // another commit with the same tree
+	add("blog", "aa", "c1", 3)
+	newest := add("shop", "bb", "c1", 4) // a build that is not reproducible
+	list, err := f.Revisions(ctx, "shop")
+	check(t, err)
+	same(t, list, []fleet.Revision{newest, same2, old})
+	r, err := f.FindRevision(ctx, "shop", "c1", "r1")
+	check(t, err)
+	same(t, r, newest)
+	r, err = f.Revision(ctx, "shop", "aa")
+	check(t, err)
+	same(t, r, same2)
+	_, err = f.FindRevision(ctx, "shop", "c1", "r2")
+	is(t, err, journal.ErrNotFound)
+}
+
+func targets(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	_, err := f.Target(ctx, "shop", "production")
+	is(t, err, journal.ErrNotFound)
+	for _, d := range []fleet.Digest{"v1", "v2", "v2", "v3"} {
+		check(t, f.SetTarget(ctx, "shop", "production", d, "d1"))
+	}
+	now, err := f.Target(ctx, "shop", "production")
+	check(t, err)
+	same(t, now, "v3")
+	back, err := f.LastGood(ctx, "shop", "production", "v3")
+	check(t, err)
+	same(t, back, "v2")
+	_, err = f.LastGood(ctx, "shop", "staging", "v3")
+	is(t, err, journal.ErrNotFound)
+
+	check(t, f.SetLive(ctx, "shop", "production", "web1", "v1"))
+	check(t, f.SetLive(ctx, "shop", "production", "web1", "v2"))
+	check(t, f.SetLive(ctx, "shop", "production", "web2", "v2"))
+	check(t, f.SetLive(ctx, "shop", "production", "web2", ""))
+	live, err := f.Live(ctx, "shop", "production")
+	check(t, err)
+	same(t, live, map[fleet.MinionID]fleet.Digest{"web1": "v2"})
+}
+
+// logOrder has a reader follow the log by Changed while many write to it in every way.
+func logOrder(t *testing.T, f *fixture) {
+	const writers, each = 8, 25
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var orders []fleet.Job
+	for w := range writers {
+		for n := range each {
+			orders = append(orders, job(fleet.JobID(fmt.Sprintf("j%d-%d", w, n)), "web1"))
+		}
+	}
+	_, err := f.AddJobs(ctx, journal.Origin{}, orders, sign)
+	check(t, err)
+
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for n := range each {
+				id := fleet.JobID(fmt.Sprintf("j%d-%d", w, n))
+				_, err := f.RecordReturns(ctx, []fleet.Return{{Job: id, Minion: "web1", Last: true}})
+				check(t, err)
+				check(t, f.Append(ctx, fleet.Record{Message: string(id)}, fleet.Record{Message: string(id)}))
+			}
+		})
+	}
+	var seen []fleet.Record
+	for len(seen) < writers*each*3 {
+		changed := f.Changed()
+		batch, err := f.After(ctx, uint64(len(seen)), 50)
+		check(t, err)
+		if seen = append(seen, batch...); len(batch) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("%d records, then nothing", len(seen))
+		}
+	}
+	all.Wait()
+	for i, r := range seen {
+		if r.Seq != uint64(i)+1 || r.Time.IsZero() {
+			t.Fatalf("record %d has number %d and time %v", i+1, r.Seq, r.Time)
+		}
+	}
+}
+
+func cursors(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	check(t, f.Append(ctx, fleet.Record{Deployment: "d1"}, fleet.Record{Deployment: "d2"}, fleet.Record{}, fleet.Record{Deployment: "d1"}))
+	list, err := f.AfterOf(ctx, "d1", 0, 10)
+	check(t, err)
+	var seqs []uint64
+	for _, r := range list {
+		seqs = append(seqs, r.Seq)
+	}
+	same(t, seqs, []uint64{1, 4})
+	for _, want := range []uint64{0, 3, 4} {
+		check(t, f.SetCursor(ctx, "file", want))
+		f.reopen(t)
+		got, err := f.Cursor(ctx, "file")
+		check(t, err)
+		same(t, got, want)
+	}
+	other, err := f.Cursor(ctx, "webhook")
+	check(t, err)
+	same(t, other, 0)
+}
+
+func reopen(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	_, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j1", "web1")}, sign)
+	check(t, err)
+	check(t, f.Append(ctx, fleet.Record{Message: "before"}))
+	check(t, f.DeleteMinion(ctx, "web1"))
+	f.reopen(t)
+	more, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j2", "web1")}, sign)
+	check(t, err)
+	same(t, more[0].Seq, 2) // a number is never used twice, not even when the minion had gone
+	check(t, f.Append(ctx, fleet.Record{Message: "after"}))
+	list, err := f.After(ctx, 0, 10)
+	check(t, err)
+	same(t, len(list), 2)
+	same(t, []any{list[1].Seq, list[1].Message}, []any{uint64(2), "after"})
+}
+
+func turn(t *testing.T, f *fixture) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	is(t, f.Append(ctx, fleet.Record{}), context.Canceled)
+
+	// One that has begun is finished.
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j1", "web1")}, func(j fleet.Job) ([]byte, []byte, error) {
+		cancel()
+		return sign(j)
+	})
+	check(t, err)
+	_, err = f.Job(t.Context(), "j1")
+	check(t, err)
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func is(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got error %v, want %v", err, want)
+	}
+}
+
+func same[T any](t *testing.T, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}

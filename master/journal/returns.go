@@ -1,0 +1,118 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// RecordReturns writes down the parts of returns in one transaction, and what each tells in the log: MinionEvent for its
+// Event, JobReturned for the last part. A part that was recorded before changes nothing. A part of a job that its minion
+// was never given is kept out; unknown counts those, and they may be acknowledged like the others.
+func (j *Journal) RecordReturns(ctx context.Context, returns []fleet.Return) (unknown int, err error) {
+	defer wrap(&err, "record returns")
+	err = j.write(ctx, func(ctx context.Context, t *tx) error {
+		for _, r := range returns {
+			known, err := t.recordReturn(ctx, r)
+			if err != nil {
+				return fmt.Errorf("part %d of job %s of minion %s: %w", r.Part, r.Job, r.Minion, err)
+			}
+			if !known {
+				unknown++
+			}
+		}
+		return nil
+	})
+	return unknown, err
+}
+
+// Returns gives the last parts of a job's returns, in the order in which they came.
+func (j *Journal) Returns(ctx context.Context, job fleet.JobID) (list []fleet.Return, err error) {
+	defer wrap(&err, "list returns of job %s", job)
+	return all(ctx, j, readReturn, `SELECT l.body FROM returns AS r JOIN log AS l ON l.seq = r.seq
+		WHERE r.job = ? AND r.last ORDER BY r.seq`, job)
+}
+
+// Return gives the last part of a minion's return, or ErrNotFound when it is not in.
+func (j *Journal) Return(ctx context.Context, job fleet.JobID, minion fleet.MinionID) (r fleet.Return, err error) {
+	defer wrap(&err, "find return of job %s from minion %s", job, minion)
+	return one(ctx, j, readReturn, `SELECT l.body FROM returns AS r JOIN log AS l ON l.seq = r.seq
+		WHERE r.job = ? AND r.minion = ? AND r.last ORDER BY r.part LIMIT 1`, job, minion)
+}
+
+// Events gives the lifecycle events that a minion told of while it ran a job, in its order.
+func (j *Journal) Events(ctx context.Context, job fleet.JobID, minion fleet.MinionID) (list []fleet.EventResult, err error) {
+	defer wrap(&err, "list events of job %s on minion %s", job, minion)
+	records, err := all(ctx, j, decoded[fleet.Record], `SELECT l.body FROM returns AS r JOIN log AS l ON l.seq = r.seq
+		WHERE r.job = ? AND r.minion = ? ORDER BY r.part`, job, minion)
+	for _, r := range records {
+		switch {
+		case r.Event != nil:
+			list = append(list, *r.Event)
+		case r.Return != nil && r.Return.Event != nil:
+			list = append(list, *r.Return.Event)
+		}
+	}
+	return list, err
+}
+
+func readReturn(scan scanner) (fleet.Return, error) {
+	record, err := decoded[fleet.Record](scan)
+	if err != nil {
+		return fleet.Return{}, err
+	}
+	return *record.Return, nil
+}
+
+// recordReturn writes down one part, unless its job is not known.
+func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err error) {
+	base, seen, err := t.attribute(ctx, r)
+	if unknown, err := absent(err); unknown || err != nil {
+		return false, err
+	}
+	if seen {
+		return true, nil
+	}
+	seq := uint64(0)
+	if records := recordsOf(base, r); len(records) > 0 {
+		if err := t.append(ctx, records...); err != nil {
+			return true, err
+		}
+		seq = t.logged
+	}
+	_, err = t.exec(ctx, `INSERT INTO returns (job, minion, part, last, seq) VALUES (?, ?, ?, ?, ?)`,
+		r.Job, r.Minion, r.Part, r.Last, seq)
+	if err != nil || !r.Last {
+		return true, err
+	}
+	_, err = t.exec(ctx, `UPDATE deliveries SET body = NULL, sig = NULL WHERE job = ? AND minion = ? AND body IS NOT NULL`,
+		r.Job, r.Minion)
+	return true, err
+}
+
+// attribute says what the records of a return have in common, and whether this part was recorded before.
+func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, err error) {
+	base, err = one(ctx, t, func(scan scanner) (base fleet.Record, err error) {
+		base = fleet.Record{Job: r.Job, Minion: r.Minion}
+		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &seen)
+	}, `SELECT j.deployment, j.app, j.grp, j.who, EXISTS (
+			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND r.part = ?)
+		FROM deliveries AS d JOIN jobs AS j ON j.id = d.job WHERE d.job = ? AND d.minion = ?`, r.Part, r.Job, r.Minion)
+	return base, seen, err
+}
+
+// recordsOf says in the log what a part tells; the last record is the one that the part is read back from.
+func recordsOf(base fleet.Record, r fleet.Return) (records []fleet.Record) {
+	if r.Event != nil {
+		event := base
+		event.Kind, event.Event = fleet.MinionEvent, r.Event
+		records = append(records, event)
+	}
+	if r.Last {
+		last := base
+		last.Kind, last.Return = fleet.JobReturned, &r
+		records = append(records, last)
+	}
+	return records
+}
