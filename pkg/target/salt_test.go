@@ -1,0 +1,125 @@
+package target
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// saltCases are answers that were recorded from Salt.
+type saltCases struct {
+	Minions map[string]struct {
+		Grains fleet.Grains
+		Pillar map[string]any
+	}
+	Nodegroups Nodegroups
+	Cases      []struct {
+		N        int
+		Type     string
+		Expr     any // text or a list
+		Expected []string
+		Invalid  bool
+	}
+}
+
+// notAsSalt are the cases that brine answers otherwise than Salt, by number, with the reason.
+func notAsSalt() map[int]string {
+	return map[int]string{
+		34:  "RE2 has no look-ahead: an error that says so",
+		304: "a malformed match is an error before anything happens; Salt logs it and takes it as no match",
+	}
+}
+
+// stricter are the cases in which Salt quietly matches nobody and brine says what is wrong.
+func stricter() map[int]string {
+	return map[int]string{
+		239: "() without spaces",
+		241: "( and ) without spaces around them",
+		245: "an unknown letter before the @",
+	}
+}
+
+// compileCase makes a matcher of a case. Types other than compound are Salt's own options, which take the pattern alone.
+func compileCase(kind string, expr any, groups Nodegroups) (matcher, error) {
+	list, isList := expr.([]any)
+	text, _ := expr.(string)
+	words := make([]string, 0, len(list))
+	for _, v := range list {
+		words = append(words, v.(string))
+	}
+	var m matcher
+	var bad *patternError
+	switch kind {
+	case "glob":
+		m = func(s *Subject) bool { return newGlob(text).match(string(s.ID)) }
+	case "pcre":
+		m, bad = idRegexp(text)
+	case "list":
+		if !isList {
+			words = strings.Split(text, ",")
+		}
+		m = idList(words)
+	case "grain":
+		m, bad = nestedMatch("G", text, ":")
+	case "grain_pcre":
+		m, bad = nestedMatch("P", text, ":")
+	case "pillar":
+		m, bad = nestedMatch("I", text, ":")
+	case "pillar_pcre":
+		m, bad = nestedMatch("J", text, ":")
+	case "pillar_exact":
+		m, bad = nestedMatch("I", strings.ReplaceAll(text, "*", "[*]"), ":")
+	case "ipcidr":
+		m, bad = address(text)
+	default: // nodegroup, compound
+		if kind == "nodegroup" {
+			text = "N@" + text
+		}
+		t, err := ParseWith(text, groups)
+		if isList {
+			t, err = ParseWords(words, groups)
+		}
+		if err != nil {
+			return nil, err
+		}
+		m = t.match
+	}
+	if bad != nil {
+		return nil, &SyntaxError{Expr: text, Column: bad.offset + 1, Message: bad.message}
+	}
+	return m, nil
+}
+
+func TestAnswersAreSalts(t *testing.T) {
+	data, err := os.ReadFile("testdata/cases.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all saltCases
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Cases) < 150 {
+		t.Fatalf("only %d cases", len(all.Cases))
+	}
+	deviate, strict := notAsSalt(), stricter()
+	for _, c := range all.Cases {
+		got := []string{}
+		m, err := compileCase(c.Type, c.Expr, all.Nodegroups)
+		for id, minion := range all.Minions {
+			if err == nil && m(&Subject{ID: fleet.MinionID(id), Grains: minion.Grains, Pillar: minion.Pillar}) {
+				got = append(got, id)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(c.Expected)
+		same := slices.Equal(got, c.Expected) && (err != nil) == (c.Invalid || strict[c.N] != "")
+		if why := deviate[c.N]; same == (why != "") {
+			t.Errorf("case %d, %s %q: got %v (error: %v); Salt: %v (invalid: %t); deviates: %q", c.N, c.Type, c.Expr, got, err, c.Expected, c.Invalid, why)
+		}
+	}
+}
