@@ -83,7 +83,7 @@ type Drained struct {
 type RunRequest struct {
 	Target   string          `json:"target"`
 	Function string          `json:"function"`
-	Args     json.RawMessage `json:"args,omitempty"` // as the function takes them; cmd.run: {"cmd": ...}
+	Args     json.RawMessage `json:"args,omitempty"` // a Call
 	Timeout  Duration        `json:"timeout,omitempty"`
 }
 

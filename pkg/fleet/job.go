@@ -17,6 +17,14 @@ type Job struct {
 	Trace    string          `json:"trace,omitempty"`
 }
 
+// Call is the arguments of every function that people run (brine run): by place and by name, as Salt's are. A job's Args
+// are its encoded form, except those of deploy.release, which are a ReleaseOrder. Values are what JSON has: text,
+// numbers, bools, null, lists and maps.
+type Call struct {
+	Args   []any          `json:"args,omitempty"`
+	Kwargs map[string]any `json:"kwargs,omitempty"`
+}
+
 // Outcome says how a job ended on its minion.
 type Outcome string
 
