@@ -2,19 +2,13 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
-
-// Origin says what a job was made for. All of it is empty for a person's own job.
-type Origin struct {
-	Deployment fleet.DeploymentID
-	App        fleet.AppName
-	Group      fleet.GroupName
-}
 
 // Envelope is one minion's copy of a job as it is sent.
 type Envelope struct {
@@ -27,9 +21,11 @@ type Envelope struct {
 
 // JobInfo is one job and those that it was published to.
 type JobInfo struct {
-	Job     fleet.Job // without Minion; without Args when it belongs to a deployment, because they hold secrets
-	Origin  Origin
-	Minions []fleet.MinionID // by id
+	Job        fleet.Job          // without Minion; without Args when it belongs to a deployment, because they hold secrets
+	Deployment fleet.DeploymentID // what it was made for; empty for a person's own job, like App and Group
+	App        fleet.AppName
+	Group      fleet.GroupName
+	Minions    []fleet.MinionID // by id
 }
 
 // Signer encodes a job and signs it. It is called inside a transaction and must not call the journal.
@@ -40,8 +36,11 @@ type Signer func(fleet.Job) (body, sig []byte, err error)
 //
 // A body may hold secrets. It is dropped as soon as it is not to be sent any more, at the latest an hour after its deadline
 // when other jobs are added.
-func (j *Journal) AddJobs(ctx context.Context, of Origin, jobs []fleet.Job, sign Signer) (list []Envelope, err error) {
+func (j *Journal) AddJobs(
+	ctx context.Context, deployment fleet.DeploymentID, app fleet.AppName, group fleet.GroupName, jobs []fleet.Job, sign Signer,
+) (list []Envelope, err error) {
 	defer wrap(&err, "add jobs")
+	of := JobInfo{Deployment: deployment, App: app, Group: group}
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
 		for _, job := range jobs {
 			e, err := t.addJob(ctx, of, job, sign)
@@ -97,18 +96,17 @@ func (j *Journal) Job(ctx context.Context, id fleet.JobID) (info JobInfo, err er
 // jobs reads the selected jobs with their minions: a row for each minion, those of one job together.
 func (j *Journal) jobs(ctx context.Context, selection string, arg any) (list []JobInfo, err error) {
 	_, err = all(ctx, j, func(scan scanner) (none struct{}, err error) {
-		var of Origin
+		var of JobInfo
 		var minion fleet.MinionID
 		var text []byte
 		if err := scan(&of.Deployment, &of.App, &of.Group, &text, &minion); err != nil {
 			return none, err
 		}
-		job, err := decoded[fleet.Job](func(dest ...any) error { *dest[0].(*[]byte) = text; return nil })
-		if err != nil {
+		if err := json.Unmarshal(text, &of.Job); err != nil {
 			return none, err
 		}
-		if n := len(list); n == 0 || list[n-1].Job.ID != job.ID {
-			list = append(list, JobInfo{Job: job, Origin: of})
+		if n := len(list); n == 0 || list[n-1].Job.ID != of.Job.ID {
+			list = append(list, of)
 		}
 		info := &list[len(list)-1]
 		info.Minions = append(info.Minions, minion)
@@ -127,7 +125,7 @@ func readEnvelope(scan scanner) (e Envelope, err error) {
 	return e, err
 }
 
-func (t *tx) addJob(ctx context.Context, of Origin, job fleet.Job, sign Signer) (Envelope, error) {
+func (t *tx) addJob(ctx context.Context, of JobInfo, job fleet.Job, sign Signer) (Envelope, error) {
 	e, err := one(ctx, t, readEnvelope, envelopeColumns+` WHERE job = ? AND minion = ?`, job.ID, job.Minion)
 	if isNew, err := absent(err); err != nil || !isNew {
 		return e, err
@@ -153,8 +151,8 @@ func (t *tx) addJob(ctx context.Context, of Origin, job fleet.Job, sign Signer) 
 }
 
 // describeJob stores what people see of a job.
-func (t *tx) describeJob(ctx context.Context, of Origin, job fleet.Job) error {
-	job.Minion = ""
+func (t *tx) describeJob(ctx context.Context, of JobInfo, job fleet.Job) error {
+	job.Minion = "" // those who got it are the deliveries
 	if of.Deployment != "" {
 		job.Args = nil
 	}

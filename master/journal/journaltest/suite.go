@@ -170,10 +170,10 @@ func jobs(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	now := time.Now()
 	ping := []fleet.Job{job("j1", "web2"), job("j1", "web1")}
-	first, err := f.AddJobs(ctx, journal.Origin{}, ping, sign)
+	first, err := f.AddJobs(ctx, "", "", "", ping, sign)
 	check(t, err)
 	same(t, []uint64{first[0].Seq, first[1].Seq}, []uint64{1, 1})
-	again, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{ping[1], job("j2", "web1")}, func(fleet.Job) ([]byte, []byte, error) {
+	again, err := f.AddJobs(ctx, "", "", "", []fleet.Job{ping[1], job("j2", "web1")}, func(fleet.Job) ([]byte, []byte, error) {
 		return []byte("another body"), []byte("another signature"), nil
 	})
 	check(t, err)
@@ -203,7 +203,7 @@ func jobs(t *testing.T, f *fixture) {
 	_, err = f.Job(ctx, "j3")
 	is(t, err, journal.ErrNotFound)
 
-	_, err = f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j4", "web1"), {ID: "j4", Minion: "web2"}}, sign)
+	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j4", "web1"), {ID: "j4", Minion: "web2"}}, sign)
 	if err == nil {
 		t.Fatal("a job without a deadline was taken")
 	}
@@ -213,17 +213,16 @@ func jobs(t *testing.T, f *fixture) {
 
 func secrets(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	of := journal.Origin{Deployment: "d1", App: "shop", Group: "production"}
 	late := job("j3", "web1")
 	late.Deadline = time.Now().Add(-2 * time.Hour)
 	orders := []fleet.Job{job("j1", "web1"), job("j2", "web1"), late, job("j4", "web2")}
-	_, err := f.AddJobs(ctx, of, orders, sign)
+	_, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
 	check(t, err)
 	check(t, f.Ack(ctx, "web1", 1))
 	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
 	check(t, err)
 	check(t, f.DeleteMinion(ctx, "web2"))
-	again, err := f.AddJobs(ctx, of, orders, sign)
+	again, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
 	check(t, err)
 	for i, e := range again {
 		if e.Body != nil || e.Sig != nil {
@@ -232,14 +231,13 @@ func secrets(t *testing.T, f *fixture) {
 	}
 	info, err := f.Job(ctx, "j1")
 	check(t, err)
-	same(t, info.Origin, of)
+	same(t, info.Deployment, "d1")
 	same(t, len(info.Job.Args), 0)
 }
 
 func returns(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	of := journal.Origin{Deployment: "d1", App: "shop", Group: "production"}
-	_, err := f.AddJobs(ctx, of, []fleet.Job{job("j1", "web1"), job("j1", "web2")}, sign)
+	_, err := f.AddJobs(ctx, "d1", "shop", "production", []fleet.Job{job("j1", "web1"), job("j1", "web2")}, sign)
 	check(t, err)
 	event := fleet.EventResult{Event: fleet.Install, Outcome: fleet.EventSucceeded, Started: noon}
 	parts := []fleet.Return{
@@ -416,7 +414,7 @@ func logOrder(t *testing.T, f *fixture) {
 			orders = append(orders, job(fleet.JobID(fmt.Sprintf("j%d-%d", w, n)), "web1"))
 		}
 	}
-	_, err := f.AddJobs(ctx, journal.Origin{}, orders, sign)
+	_, err := f.AddJobs(ctx, "", "", "", orders, sign)
 	check(t, err)
 
 	var all sync.WaitGroup
@@ -476,12 +474,12 @@ func cursors(t *testing.T, f *fixture) {
 
 func reopen(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	_, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j1", "web1")}, sign)
+	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "web1")}, sign)
 	check(t, err)
 	check(t, f.Append(ctx, fleet.Record{Message: "before"}))
 	check(t, f.DeleteMinion(ctx, "web1"))
 	f.reopen(t)
-	more, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j2", "web1")}, sign)
+	more, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "web1")}, sign)
 	check(t, err)
 	same(t, more[0].Seq, 2) // a number is never used twice, not even when the minion had gone
 	check(t, f.Append(ctx, fleet.Record{Message: "after"}))
@@ -498,7 +496,7 @@ func turn(t *testing.T, f *fixture) {
 
 	// One that has begun is finished.
 	ctx, cancel = context.WithCancel(t.Context())
-	_, err := f.AddJobs(ctx, journal.Origin{}, []fleet.Job{job("j1", "web1")}, func(j fleet.Job) ([]byte, []byte, error) {
+	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "web1")}, func(j fleet.Job) ([]byte, []byte, error) {
 		cancel()
 		return sign(j)
 	})
