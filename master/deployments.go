@@ -192,9 +192,13 @@ func (d *deployments) run(app fleet.Application, dep *fleet.Deployment, then fun
 				d.log.Info("deployment ended", "deployment", dep.ID, "app", dep.App, "group", dep.Group, "status", dep.Status, "reason", dep.Reason)
 				break
 			}
-			if d.ctx.Err() == nil {
-				d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
-				sleep(d.ctx, retryAfter)
+			if d.ctx.Err() != nil {
+				break
+			}
+			d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
+			sleep(d.ctx, retryAfter)
+			if saved, err := d.journal.Deployment(d.ctx, dep.ID); err == nil {
+				dep = &saved // what the journal did not take has not happened
 			}
 		}
 		if then != nil {

@@ -75,10 +75,10 @@ func (s *steps) deploy(ctx context.Context) error {
 	way := forward(s.d)
 	for _, batch := range batches(s.d) {
 		if err := s.mayTakeOut(ctx, batch); err != nil {
-			return s.fail(ctx, err.Error())
+			return s.refuse(ctx, err)
 		}
 		if err := s.batch(ctx, way, batch); err != nil {
-			return err
+			return s.refuse(ctx, err)
 		}
 		if v := JudgeRollout(s.d.Strategy, len(s.in(fleet.MinionFailed))); v.Decision == Fail {
 			return s.fail(ctx, v.Reason)
@@ -129,12 +129,12 @@ func (s *steps) fail(ctx context.Context, reason string) error {
 func (s *steps) revert(ctx context.Context) error {
 	previous, err := s.Ledger.Revision(ctx, s.d.Previous)
 	if err != nil {
-		return s.refuse(ctx, fmt.Errorf("revert to %s: %w", s.d.Previous.Short(), err))
+		return fmt.Errorf("revert to %s: %w", s.d.Previous.Short(), err)
 	}
-	w := back(s.d, previous)
+	w := back(previous)
 	for i, batch := range batches(s.d) {
 		if err := s.batch(ctx, w, batch); err != nil {
-			return err
+			return s.refuse(ctx, err)
 		}
 		if i > 0 && anyFailed(batch) {
 			return s.end(ctx, fleet.DeployFailed, s.d.Reason+"; the revert stopped: the revision before did not come back either")
@@ -167,10 +167,22 @@ func (s *steps) succeed(ctx context.Context) error {
 	}
 }
 
-// refuse ends a deployment over an error, unless the error is that ctx is done: then it goes on another time.
+// refusal is a reason that ends a deployment: trying again would not help. Any other error of a step means that the
+// master could not go on now.
+type refusal struct{ reason error }
+
+func (r refusal) Error() string { return r.reason.Error() }
+func (r refusal) Unwrap() error { return r.reason }
+
+// refuse ends a deployment over a refusal; it hands any other error on.
 func (s *steps) refuse(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
+	var why refusal
+	switch {
+	case ctx.Err() != nil || !errors.As(err, &why):
+		return err
+	case s.d.Status == fleet.Reverting:
+		return s.end(ctx, fleet.DeployFailed, s.d.Reason+"; the revert stopped: "+why.Error())
+	default:
+		return s.fail(ctx, why.Error())
 	}
-	return s.end(ctx, fleet.DeployFailed, err.Error())
 }

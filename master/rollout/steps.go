@@ -47,7 +47,7 @@ func forward(d *fleet.Deployment) way {
 	return way{revision: *d.Revision, job: "deploy", done: fleet.Active}
 }
 
-func back(_ *fleet.Deployment, previous fleet.Revision) way {
+func back(previous fleet.Revision) way {
 	return way{revision: previous, job: "revert", done: fleet.MinionReverted}
 }
 
@@ -80,7 +80,7 @@ func (s *steps) prepare(ctx context.Context) error {
 	if s.d.Revision == nil {
 		revision, err := s.Revisions.Prepare(ctx, s.app, s.d.Ref, s.d.By, func(line string) { s.note(ctx, line) })
 		if err != nil {
-			return err
+			return refusal{err}
 		}
 		s.d.Revision = &revision
 		if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
@@ -97,10 +97,10 @@ func (s *steps) checkPool(ctx context.Context) error {
 	}
 	b, ok := s.Balancers[pool.Use]
 	if !ok {
-		return fmt.Errorf("group %s uses balancer %q, which master.yml does not have", s.d.Group, pool.Use)
+		return refusal{fmt.Errorf("group %s uses balancer %q, which master.yml does not have", s.d.Group, pool.Use)}
 	}
 	if _, err := b.Members(ctx, pool.Pool); err != nil {
-		return fmt.Errorf("balancer %s: %w", pool.Use, err)
+		return refusal{fmt.Errorf("balancer %s: %w", pool.Use, err)}
 	}
 	return nil
 }
@@ -118,13 +118,13 @@ func (s *steps) plan(ctx context.Context) error {
 		candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return string(c.Minion.ID) != s.d.Ref })
 	}
 	if len(candidates) == 0 {
-		return fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group)
+		return refusal{fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group)}
 	}
 	order := Order{Group: s.group, Revision: s.d.Revision.Digest, Force: s.d.Force, Now: time.Now()}
 	order.Group.Strategy = s.d.Strategy
 	planned, err := Batches(order, candidates)
 	if err != nil {
-		return err
+		return refusal{err}
 	}
 	records := make([]fleet.Record, 0, len(planned))
 	for _, p := range planned {
@@ -163,7 +163,7 @@ func (s *steps) mayTakeOut(ctx context.Context, batch []*fleet.MinionProgress) e
 		}
 	}
 	if taken > 0 && serving < minimum {
-		return fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, count(minimum, "minion"), serving)
+		return refusal{fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, count(minimum, "minion"), serving)}
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	timeout := s.timeout()
 	url, identity, err := s.Revisions.Fetch(ctx, w.revision, timeout+Grace)
 	if err != nil {
-		return nil, fmt.Errorf("revision %s: %w", w.revision.Digest.Short(), err)
+		return nil, refusal{fmt.Errorf("revision %s: %w", w.revision.Digest.Short(), err)}
 	}
 	order := fleet.ReleaseOrder{
 		Deployment: s.d.ID, App: s.d.App, Group: s.d.Group, Revision: w.revision, URL: url, Identity: identity,
@@ -223,7 +223,7 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	jobs := make([]fleet.Job, 0, len(minions))
 	for _, m := range minions {
 		if order.Root, err = Expand(s.group.Root, fleet.Minion{ID: m.Minion}); err != nil {
-			return nil, fmt.Errorf("root: %w", err)
+			return nil, refusal{fmt.Errorf("root: %w", err)}
 		}
 		args, err := json.Marshal(order)
 		if err != nil {
@@ -250,18 +250,24 @@ func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgres
 	admit := func(m *fleet.MinionProgress) {
 		admitted.Go(func() error { return s.admit(actx, w, m) })
 	}
+	var installing, passed []*fleet.MinionProgress
 	for _, m := range batch {
-		if m.Phase == fleet.Activating {
-			admit(m)
+		switch m.Phase {
+		case fleet.Installing:
+			installing = append(installing, m)
+		case fleet.Activating: // it passed before the master was restarted
+			passed = append(passed, m)
 		}
 	}
-	err := s.judge(ctx, batch, admit)
+	for _, m := range passed {
+		admit(m)
+	}
+	err := s.judge(ctx, installing, admit)
 	return errors.Join(err, admitted.Wait())
 }
 
-// judge waits until every minion of the batch has passed or failed, and hands over those that passed.
-func (s *steps) judge(ctx context.Context, batch []*fleet.MinionProgress, passed func(*fleet.MinionProgress)) error {
-	waiting := slices.DeleteFunc(slices.Clone(batch), func(m *fleet.MinionProgress) bool { return m.Phase != fleet.Installing })
+// judge waits until every minion has passed or failed, and hands over those that passed.
+func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, passed func(*fleet.MinionProgress)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for len(waiting) > 0 {
@@ -318,9 +324,9 @@ func (s *steps) settle(ctx context.Context, m *fleet.MinionProgress, ret *fleet.
 	if ret != nil {
 		var result fleet.ReleaseResult
 		if err := json.Unmarshal(ret.Value, &result); err == nil && ret.Outcome != fleet.Refused {
-			if s.d.Status != fleet.Reverting {
-				m.Events = result.Events
-			}
+			s.mu.Lock()
+			m.Events = append(m.Events, result.Events...)
+			s.mu.Unlock()
 			if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, m.Minion, result.Live); err != nil {
 				return fmt.Errorf("set live of %s: %w", m.Minion, err)
 			}
