@@ -36,7 +36,7 @@ func Unpack(ctx context.Context, r io.Reader, dir string, want fleet.Digest, lim
 	defer root.Close()
 	src := newSource(ctx, r)
 	limits = limits.orDefaults()
-	u := &unpacker{root: root, limits: limits, seen: map[string]kind{".": implied}, links: links{}}
+	u := &unpacker{root: root, limits: limits, seen: map[string]kind{".": implied}, links: links{}, buffer: make([]byte, 64<<10)}
 	if err := u.extract(src); err != nil {
 		return blame(err, src, want)
 	}
@@ -96,7 +96,8 @@ type unpacker struct {
 	seen   map[string]kind
 	links  links
 	bytes  int64
-	last   string
+	last   string // name of the entry at hand
+	buffer []byte
 }
 
 func (u *unpacker) extract(src io.Reader) error {
@@ -246,7 +247,7 @@ func (u *unpacker) makeFile(name string, h *tar.Header, content io.Reader) error
 		return fmt.Errorf("unpack entry %q: %w", h.Name, err)
 	}
 	in := &remembering{r: content}
-	_, err = io.Copy(f, in)
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, in, u.buffer) // the struct hides ReadFrom, which makes a buffer per file
 	if in.err != nil {
 		_ = f.Close() // the read error is the one to tell
 		return u.readError(in.err)
