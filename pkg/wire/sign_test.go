@@ -1,0 +1,121 @@
+package wire
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+func testKey(t testing.TB) SigningKey {
+	t.Helper()
+	key, err := GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestOnlyTheMastersSignatureOpensAJob(t *testing.T) {
+	key := testKey(t)
+	job := fleet.Job{ID: "j1", Minion: "web1", Function: "test.ping", By: "anna", Issued: time.Unix(1, 0).UTC(), Deadline: time.Unix(2, 5).UTC()}
+	body, sig, err := Sign(key, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Open(key.Public(), body, sig)
+	if err != nil || !reflect.DeepEqual(got, job) {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	bent := append([]byte(nil), body...)
+	bent[len(bent)/2] ^= 1
+	for name, c := range map[string]struct {
+		pub       ed25519.PublicKey
+		body, sig []byte
+	}{
+		"altered body":         {key.Public(), bent, sig},
+		"altered signature":    {key.Public(), body, append([]byte{sig[0] ^ 1}, sig[1:]...)},
+		"short signature":      {key.Public(), body, sig[:63]},
+		"no signature":         {key.Public(), body, nil},
+		"another master's key": {testKey(t).Public(), body, sig},
+		"no key":               {nil, body, sig},
+		"signed for something else": {
+			key.Public(), body,
+			ed25519.Sign(key.private(), body),
+		},
+	} {
+		if _, err := Open(c.pub, c.body, c.sig); !errors.Is(err, ErrSignature) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	key := testKey(t)
+	type holder struct{ inner SigningKey }
+	secret := fmt.Sprintf("%d", key.private().Seed()[:4])
+	for _, verb := range []string{"%v", "%+v", "%#v", "%d", "%s", "%x"} {
+		for _, text := range []string{fmt.Sprintf(verb, key), fmt.Sprintf(verb, holder{key}), fmt.Sprintf(verb, &key)} {
+			if strings.Contains(text, strings.Trim(secret, "[]")) || strings.Contains(text, fmt.Sprintf("%x", key.private().Seed()[:4])) {
+				t.Errorf("%s prints %s", verb, text)
+			}
+		}
+	}
+}
+
+func TestSigningKeyOutlivesARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sign.key")
+	first, err := LoadOrCreateSigningKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadOrCreateSigningKey(path)
+	if err != nil || !first.Public().Equal(again.Public()) {
+		t.Fatalf("another key after a restart: %v", err)
+	}
+}
+
+func TestTypoInTheMasterKeyIsFound(t *testing.T) {
+	want := MasterKey{Bus: fleet.Key{1, 2, 3}, Sign: testKey(t).Public()}
+	text := want.String()
+	got, err := ParseMasterKey(" " + text + "\n")
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	for i := range text {
+		other := byte('A')
+		if text[i] == other {
+			other = 'B'
+		}
+		if _, err := ParseMasterKey(text[:i] + string(other) + text[i+1:]); err == nil {
+			t.Errorf("typo at %d not found", i)
+		}
+	}
+	for bad, reason := range map[string]string{
+		"":                          `starts with "brine1:"`,
+		text[7:]:                    `starts with "brine1:"`,
+		text[:len(text)-1]:          "copied whole",
+		text + "A":                  "copied whole",
+		text[:20] + "!" + text[21:]: "character 21",
+	} {
+		if _, err := ParseMasterKey(bad); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: got %v, want %q", bad, err, reason)
+		}
+	}
+}
+
+func FuzzParseMasterKey(f *testing.F) {
+	f.Add(MasterKey{Sign: testKey(f).Public()}.String())
+	f.Add("brine1:")
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := ParseMasterKey(text); err == nil && k.String() != strings.TrimSpace(text) {
+			t.Errorf("%q is another form of %q", text, k)
+		}
+	})
+}
