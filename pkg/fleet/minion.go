@@ -14,7 +14,7 @@ type KeyState string
 // The states of a key. Only an accepted key may do more than enrol.
 //
 //	pending --accept--> accepted --revoke--> revoked
-//	   \-----reject---> rejected
+//	   \-----reject---> rejected --accept, by its fingerprint--> accepted
 const (
 	KeyPending  KeyState = "pending"
 	KeyAccepted KeyState = "accepted"

@@ -12,7 +12,7 @@ const (
 	MinionChanged     Kind = "minion"     // Phase (and Reason) of a minion in a deployment
 	MinionEvent       Kind = "event"      // Event: a lifecycle event of a minion
 	JobReturned       Kind = "return"     // Return: the last part of a job's return
-	KeyChanged        Kind = "key"        // a key got into another state
+	KeyChanged        Kind = "key"        // Key: a key got into another state; without: a token was made, an id was asked for in vain
 	PoolChanged       Kind = "pool"       // a member went into or out of a pool
 )
 
@@ -30,6 +30,7 @@ type Record struct {
 	Job        JobID            `json:"job,omitempty"`
 	Status     DeploymentStatus `json:"status,omitempty"`
 	Phase      Phase            `json:"phase,omitempty"`
+	Key        KeyState         `json:"key,omitempty"` // that a KeyChanged tells of
 	Event      *EventResult     `json:"event,omitempty"`
 	Return     *Return          `json:"return,omitempty"`
 	Message    string           `json:"message,omitempty"` // one line for people, or one line of output
