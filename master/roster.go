@@ -167,3 +167,9 @@ func (r *roster) candidates(ctx context.Context, app fleet.AppName, group fleet.
 	}
 	return out, nil
 }
+
+func (r *roster) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.minions)
+}

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Stops the service, and waits until it has finished its requests.
+[ -f run/pid ] || exit 0
+pid=$(cat run/pid)
+kill "$pid" 2>/dev/null || exit 0
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+rm -f run/pid

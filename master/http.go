@@ -1,0 +1,105 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/brine-deploy/brine/master/rollout"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/store"
+	"github.com/brine-deploy/brine/returners"
+	all "github.com/brine-deploy/brine/returners/all"
+)
+
+// pagesAndBlobs is what the master serves to the network besides the bus: encrypted archives under signed URLs, and the
+// pages of returners, such as /metrics.
+func (m *Master) pagesAndBlobs() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/blobs/", m.blobs)
+	for _, p := range m.pages {
+		mux.Handle("GET "+p.Path(), p)
+	}
+	return mux
+}
+
+// wireReturners makes the configured returners, and the metrics page, which is always there.
+func (m *Master) wireReturners() error {
+	for name, section := range m.cfg.Returners {
+		r, err := all.List().New(section.Type, section, m.log.With("returner", name))
+		if err != nil {
+			return named("returner "+name, err)
+		}
+		if page, ok := r.(returners.Page); ok {
+			m.pages = append(m.pages, page)
+		}
+		if g, ok := r.(returners.Gauger); ok {
+			m.gauges(g)
+		}
+		m.pumps = append(m.pumps, &returners.Pump{Name: name, Log: m.journal, Returner: r, Logger: m.log})
+	}
+	return nil
+}
+
+func (m *Master) gauges(g returners.Gauger) {
+	g.Gauge("brine_minions_connected", "Minions that are connected now.", func() float64 { return float64(m.roster.presence.count()) })
+	g.Gauge("brine_minions_accepted", "Minions whose key is accepted.", func() float64 { return float64(m.roster.size()) })
+}
+
+// urls is the store as revisions see it: an archive that the store cannot hand out itself is handed out by the master.
+type urls struct{ *Master }
+
+func (u urls) Has(ctx context.Context, revision fleet.Revision) (bool, error) {
+	return u.store.Has(ctx, revision)
+}
+
+func (u urls) URL(ctx context.Context, revision fleet.Revision, ttl time.Duration) (string, error) {
+	url, ok, err := u.store.Presign(ctx, revision, ttl)
+	if ok || err != nil {
+		return url, err
+	}
+	return u.blobs.URL(u.blobBase(), store.Name(revision), time.Now().Add(ttl)), nil
+}
+
+// blobBase is where minions find the master's HTTP listener: where the configuration says, or else at the host that they
+// know as the master, which an empty host stands for.
+func (m *Master) blobBase() string {
+	if m.cfg.HTTP.Advertise != "" {
+		return m.cfg.HTTP.Advertise
+	}
+	_, port, _ := net.SplitHostPort(m.http.Addr().String())
+	return "http://:" + port
+}
+
+// answers are the requests that minions send.
+func (m *Master) answers() map[string]answer {
+	return map[string]answer{
+		"highstate": func(ctx context.Context, minion fleet.MinionID, _ json.RawMessage) (any, error) {
+			groups, err := m.deployments.highstate(ctx, minion)
+			return notNil(groups), err
+		},
+	}
+}
+
+// fleetOf is the minions as a rollout sees them.
+type fleetOf struct{ *Master }
+
+func (f fleetOf) Candidates(ctx context.Context, app fleet.AppName, group fleet.Group, name fleet.GroupName) ([]rollout.Candidate, error) {
+	return f.roster.candidates(ctx, app, group, name)
+}
+
+func (f fleetOf) Publish(ctx context.Context, d *fleet.Deployment, jobs []fleet.Job) error {
+	return f.dispatcher.publish(ctx, d, jobs)
+}
+
+func (f fleetOf) GoneSince(minion fleet.MinionID) time.Time {
+	connected, since := f.roster.presence.state(minion)
+	if connected {
+		return time.Time{}
+	}
+	return since
+}
+
+var _ rollout.Fleet = fleetOf{}
