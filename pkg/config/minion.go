@@ -1,0 +1,74 @@
+package config
+
+import (
+	"cmp"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// MinionFile is read when the user names no file; it may be missing.
+const MinionFile = "/etc/brine/minion.yml"
+
+// What a minion does at start.
+const (
+	StartupHighstate = "highstate" // ask the master for all that this host should be
+	StartupNone      = "none"      // wait for jobs
+)
+
+// Minion is the configuration of brine-minion.
+type Minion struct {
+	ID            string       `yaml:"id"`
+	Master        string       `yaml:"master"`          // host:port of the bus
+	MasterKey     string       `yaml:"master_key"`      // the master's public keys, as brine keys fingerprint prints them
+	MasterKeyFile string       `yaml:"master_key_file"` // holds it, when MasterKey is empty
+	Token         fleet.Secret `yaml:"token"`           // enrols without an operator
+	TokenFile     string       `yaml:"token_file"`      // holds it, when Token is empty
+	StateDir      string       `yaml:"state_dir"`       // key, spool, downloads
+	Startup       string       `yaml:"startup"`         // StartupHighstate or StartupNone
+	Tags          fleet.Tags   `yaml:"tags"`
+	Grains        fleet.Grains `yaml:"grains"` // added to the facts that are found
+	Log           Log          `yaml:"log"`
+}
+
+// DefaultMinion is the configuration of a minion without file, environment and flags. Its id is the host's name.
+func DefaultMinion() Minion {
+	host, _ := os.Hostname() // without one, the id is missing, and that is told
+	return Minion{
+		ID:       host,
+		StateDir: "/var/lib/brine-minion",
+		Startup:  StartupNone,
+		Log:      Log{Level: "info", Format: "text"},
+	}
+}
+
+func (m *Minion) settings() []setting {
+	return append([]setting{
+		{"id", "name of this minion, unique in the fleet", &m.ID, validName},
+		{"master", "address of the master's bus, host:port", &m.Master, address(false)},
+		{"master_key", "the master's public keys", &m.MasterKey, nil},
+		{"master_key_file", "file that holds the master's public keys", &m.MasterKeyFile, nil},
+		{"token", "", &m.Token, nil},
+		{"token_file", "file that holds a token to enrol with", &m.TokenFile, nil},
+		{"state_dir", "directory of the key, the spool and downloads", &m.StateDir, notEmpty},
+		{"startup", "what to do at start: highstate or none", &m.Startup, oneOf(StartupHighstate, StartupNone)},
+	}, m.Log.settings()...)
+}
+
+// MinionFlags adds a minion's flags to fs.
+func MinionFlags(fs *pflag.FlagSet) {
+	m := DefaultMinion()
+	register(fs, m.settings())
+}
+
+// LoadMinion loads a minion's configuration. Path is the file that the user named with a flag; empty: BRINE_CONFIG, then
+// MinionFile. Flags are those of MinionFlags, parsed, or nil.
+func LoadMinion(path string, flags *pflag.FlagSet) (Minion, error) {
+	m := DefaultMinion()
+	if _, err := load(cmp.Or(path, os.Getenv("BRINE_CONFIG")), MinionFile, flags, &m, m.settings()); err != nil {
+		return Minion{}, err
+	}
+	return m, nil
+}
