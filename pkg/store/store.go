@@ -13,16 +13,20 @@ import (
 var (
 	ErrNotFound = errors.New("not in the store")
 	ErrExists   = errors.New("already in the store")
+
+	// ErrTemporary says that the same call may do better in a while: the storage did not answer, or was busy.
+	ErrTemporary = errors.New("store does not answer")
 )
 
 // Driver is the storage itself: objects with names of the form app/digest, written once. Its methods may be called
 // concurrently.
 type Driver interface {
-	// Put writes a new object of size bytes. When the name exists it changes nothing and returns ErrExists. An object is
-	// seen whole or not at all, also after a crash in the middle.
+	// Put writes a new object of size bytes; any other number of bytes in r is an error. When the name exists it changes
+	// nothing and returns ErrExists. An object is seen whole or not at all, also after a crash in the middle.
 	Put(ctx context.Context, name string, r io.Reader, size int64) error
 
-	// Get opens an object from offset on, or returns ErrNotFound. The caller closes it.
+	// Get opens an object from offset on, or returns ErrNotFound. Behind the end there is nothing to read, which is no
+	// error. The caller closes it.
 	Get(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
 
 	// Stat returns an object's size in bytes, or ErrNotFound.
