@@ -4,12 +4,17 @@ package returners
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// Returner takes the records of the journal's log, in order. It is called from one goroutine.
+// ErrRefused says that the other side was reached and will not have the records, now or later, until a person mends it.
+var ErrRefused = errors.New("refused")
+
+// Returner takes the records of the journal's log, in order. It is called from one goroutine. One that is an io.Closer is
+// closed when nothing more comes.
 type Returner interface {
 	// Deliver hands over at least one record. Nil means that all of them are safe where they should be: they are not
 	// handed over again, not even after a restart. After an error all are handed over again, later, so a returner may
@@ -22,4 +27,10 @@ type Returner interface {
 type Page interface {
 	Path() string // "/metrics"
 	http.Handler
+}
+
+// Gauger is a Page that can show values of the master's own. Gauge is called before the page is served, once for each
+// name; value is called for each request, concurrently, and must not wait.
+type Gauger interface {
+	Gauge(name, help string, value func() float64)
 }
