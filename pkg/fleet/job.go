@@ -64,7 +64,8 @@ type ReleaseOrder struct {
 	Hooks      string            `json:"hooks,omitempty"`
 	RunAs      string            `json:"runas,omitempty"`
 	Env        map[string]string `json:"env,omitempty"`
-	Timeout    Duration          `json:"timeout"` // of the whole job
+	Timeout    Duration          `json:"timeout"`         // of the whole job
+	Force      bool              `json:"force,omitempty"` // install afresh also when it is live or kept already
 }
 
 // ReleaseResult is what deploy.release gives, whatever the outcome.

@@ -1,0 +1,127 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+// Interrupted is a job whose return may never have got out: the minion died, or was stopped, inside it or just after.
+type Interrupted struct {
+	Job     fleet.JobID
+	Outcome fleet.Outcome // fleet.Interrupted; or how the job ended when it had ended
+	Result  fleet.ReleaseResult
+	Reason  string
+}
+
+// lockTime bounds the wait for a root that somebody else holds while the minion starts.
+const lockTime = 10 * time.Second
+
+// Recover brings every root that a dead minion left in the middle of a job back to one whole release: the new one where
+// it had been validated, else the old one, started again. It tells of every job that was not forgotten, also of those
+// that had ended; report gets the events that it runs. A root that cannot be brought back now (not mounted, locked) is
+// told in its job's Reason and tried again by the next Recover or Release there. The error is one of the state directory.
+func (r *Runner) Recover(ctx context.Context, report func(fleet.EventResult)) ([]Interrupted, error) {
+	journals, err := r.journals()
+	if err != nil {
+		return nil, err
+	}
+	var out []Interrupted
+	for _, j := range journals {
+		if j.Result != nil {
+			out = append(out, Interrupted{j.Job, j.Outcome, *j.Result, j.Reason})
+			continue
+		}
+		if err := r.recoverJob(ctx, j, report); err != nil {
+			reason := fmt.Sprintf("interrupted while %s, and the host could not be brought back: %s", j.Phase, oneLine(err))
+			out = append(out, Interrupted{Job: j.Job, Outcome: fleet.Interrupted, Reason: reason, Result: fleet.ReleaseResult{Events: j.Events}})
+			continue
+		}
+		out = append(out, Interrupted{j.Job, j.Outcome, *j.Result, j.Reason})
+	}
+	return out, nil
+}
+
+func (r *Runner) recoverJob(ctx context.Context, j *journal, report func(fleet.EventResult)) error {
+	if _, err := os.Stat(filepath.Join(j.Order.Root, privateDir)); err != nil {
+		return fmt.Errorf("root is not there: %w", err) // perhaps not mounted: it must not be made anew
+	}
+	locking, cancel := context.WithTimeoutCause(ctx, lockTime, errors.New("another process holds it"))
+	defer cancel()
+	s, err := openSite(locking, j.Order.Root)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return r.resume(ctx, s, j, report)
+}
+
+// recoverRoot does what Recover could not do for this root at the start. Whoever holds the root knows that its unfinished
+// jobs are dead.
+func (r *Runner) recoverRoot(ctx context.Context, s *site) error {
+	journals, err := r.journals()
+	if err != nil {
+		return err
+	}
+	for _, j := range journals {
+		if j.Result == nil && j.Order.Root == s.dir {
+			if err := r.resume(ctx, s, j, func(fleet.EventResult) {}); err != nil {
+				return fmt.Errorf("bring %s back from job %s: %w", s.dir, j.Job, err)
+			}
+		}
+	}
+	return nil
+}
+
+// resume ends a dead minion's job.
+func (r *Runner) resume(ctx context.Context, s *site, j *journal, report func(fleet.EventResult)) error {
+	d := &deploy{r: r, site: s, order: j.Order, report: report, j: j}
+	var err error
+	if j.Old != "" {
+		if d.old, err = s.load(j.Old); err != nil {
+			return err
+		}
+	}
+	if j.Release != "" {
+		if d.next, err = s.load(j.Release); err != nil {
+			return err
+		}
+	}
+	d.endEvents()
+	r.cfg.Log.Warn("job was interrupted", "job", j.Job, "phase", string(j.Phase), "root", s.dir)
+	if j.Phase == validated {
+		d.settle()
+		_ = d.end(fleet.Succeeded, "", nil)
+		return s.sweep()
+	}
+	cause := fmt.Errorf("interrupted: the minion died while %s", j.Phase)
+	j.Outcome = fleet.Interrupted
+	if j.Phase == fetching {
+		d.abandon()
+	} else {
+		cause = d.goBack(ctx, cause)
+	}
+	_ = d.end(fleet.Interrupted, "", cause)
+	return s.sweep()
+}
+
+// endEvents ends what was running when the minion died, processes too: a script that goes on would work against the
+// release that comes back.
+func (d *deploy) endEvents() {
+	for i := range d.j.Events {
+		e := &d.j.Events[i]
+		if e.Outcome != fleet.EventRunning {
+			continue
+		}
+		if e.Script != "" {
+			endMarked(d.mark(i), d.r.cfg.Grace)
+		}
+		e.Outcome, e.Ended, e.Reason = fleet.EventFailed, time.Now().UTC(), "interrupted: the minion died"
+		d.report(*e)
+	}
+}

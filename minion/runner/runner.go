@@ -1,0 +1,95 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const (
+	defaultTimeout = time.Hour // of a job that sets none
+	defaultKeep    = 5
+	defaultGrace   = 5 * time.Second
+	keptLogs       = 50 // jobs whose output is kept
+)
+
+// Config is what a Runner needs to know.
+type Config struct {
+	StateDir   string         // made when missing; one Runner at a time may have it
+	Minion     fleet.MinionID // for the scripts
+	MasterHost string         // put into an order's URL that has no host
+	HTTP       *http.Client   // http.DefaultClient when nil
+	Log        *slog.Logger   // discarded when nil
+	Version    string
+	Grace      time.Duration // from TERM to KILL of a script that is over its time; 5 s when zero
+}
+
+// Runner runs the deployments of this host. Its methods may be called concurrently: jobs of one root wait for each
+// other, those of different roots do not.
+type Runner struct {
+	cfg     Config
+	state   *os.Root
+	retry   time.Duration     // first pause of the back-off of a download
+	reached func(step string) // test seam: called at every border between two steps
+}
+
+// New makes a Runner. Call Recover before the first Release.
+func New(cfg Config) (*Runner, error) {
+	cfg.HTTP = cmp.Or(cfg.HTTP, http.DefaultClient)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
+	for _, dir := range []string{"jobs", "logs"} {
+		if err := os.MkdirAll(filepath.Join(cfg.StateDir, dir), 0o700); err != nil {
+			return nil, fmt.Errorf("make state directory: %w", err)
+		}
+	}
+	state, err := os.OpenRoot(cfg.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("open state directory: %w", err)
+	}
+	return &Runner{cfg: cfg, state: state, retry: 250 * time.Millisecond, reached: func(string) {}}, nil
+}
+
+// Release makes the ordered revision live. It returns when that is done, or when the host is back at the release before;
+// when ctx ends in between, it goes back too. A nil error means success; the error's text is one line. The result is
+// right in both cases.
+//
+// report gets every event when it starts and when it ends, from the calling goroutine. A job runs once: an id that ran
+// before is refused until it is forgotten. TRACEPARENT reaches the scripts when it is in the order's Env.
+func (r *Runner) Release(ctx context.Context, job fleet.JobID, order fleet.ReleaseOrder, report func(fleet.EventResult)) (fleet.ReleaseResult, error) {
+	if err := checkOrder(job, order); err != nil {
+		return untouched(order.Root), err
+	}
+	limit := order.Timeout.Or(defaultTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the job's time of %s is over", limit))
+	defer cancel()
+	s, err := openSite(ctx, order.Root)
+	if err != nil {
+		return untouched(order.Root), oneLine(err)
+	}
+	defer s.close()
+	if err := errors.Join(r.recoverRoot(ctx, s), r.unseen(job)); err != nil {
+		return untouched(order.Root), oneLine(err)
+	}
+	d := &deploy{r: r, site: s, order: order, report: report, j: newJournal(job, order)}
+	err = oneLine(d.run(ctx))
+	r.dropOldLogs()
+	return *d.j.Result, err
+}
+
+// Forget drops what is kept of a job that has ended. Call it when the job's return is safe; until then Recover tells of
+// the job. A job that is unknown is no error.
+func (r *Runner) Forget(job fleet.JobID) error {
+	if err := r.state.Remove(journalName(job)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget job %s: %w", job, err)
+	}
+	return nil
+}

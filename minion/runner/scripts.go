@@ -1,0 +1,285 @@
+package runner
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/appspec"
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const defaultHooks = "hooks"
+
+// scripts holds what a release runs at each event, in order.
+type scripts map[fleet.LifecycleEvent][]script
+
+type script struct {
+	name    string // relative to the release
+	timeout time.Duration
+	user    account
+}
+
+// readScripts finds and checks the scripts of a release: those of its appspec.yml first, then <hooks>/<group>/<Event>[.sh].
+// notes are for people. Everything that can be wrong before a script runs is wrong here.
+func readScripts(tree *os.Root, rec *record, order fleet.ReleaseOrder) (found scripts, notes []string, err error) {
+	found = scripts{}
+	if notes, err = found.addAppspec(tree, order); err != nil {
+		return nil, nil, err
+	}
+	dir := path.Join(cmp.Or(rec.Hooks, defaultHooks), string(cmp.Or(rec.Group, order.Group)))
+	if err := found.addHooks(tree, dir, order); err != nil {
+		return nil, nil, err
+	}
+	for _, event := range slices.Sorted(maps.Keys(found)) {
+		for _, s := range found[event] {
+			if err := checkScript(tree, s.name); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return found, notes, nil
+}
+
+func (f scripts) addAppspec(tree *os.Root, order fleet.ReleaseOrder) ([]string, error) {
+	for _, name := range appspec.Names() {
+		data, err := readSmall(tree, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		spec, err := appspec.Parse(name, data)
+		if err != nil {
+			return nil, err
+		}
+		for _, event := range appspec.Scripted() {
+			for _, s := range spec.Hooks[event] {
+				user, err := lookup(userOf(s, order))
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", s.Pos, err)
+				}
+				if _, err := tree.Stat(s.Location); err != nil {
+					return nil, fmt.Errorf("%s: Script does not exist at specified location: %s", s.Pos, s.Location) //nolint:staticcheck // the agent's words, which people search for
+				}
+				f[event] = append(f[event], script{name: s.Location, timeout: s.Timeout, user: user})
+			}
+		}
+		return append(spec.Notes, spec.Unread("releases")...), nil
+	}
+	return nil, nil
+}
+
+// readSmall reads a file of the archive that has no reason to be big.
+func readSmall(tree *os.Root, name string) ([]byte, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const most = 2 << 20 // the parser refuses it long before
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
+func userOf(s appspec.Script, order fleet.ReleaseOrder) string {
+	if s.RunAs == "" && s.Sudo {
+		return "root"
+	}
+	return cmp.Or(s.RunAs, order.RunAs)
+}
+
+func (f scripts) addHooks(tree *os.Root, dir string, order fleet.ReleaseOrder) error {
+	user, err := lookup(order.RunAs)
+	if err != nil {
+		return fmt.Errorf("group %s: %w", order.Group, err)
+	}
+	for _, event := range appspec.Scripted() {
+		var names []string
+		for _, name := range []string{path.Join(dir, string(event)), path.Join(dir, string(event)+".sh")} {
+			if info, err := tree.Stat(name); err == nil && !info.IsDir() {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 1 {
+			return fmt.Errorf("both %s and %s are there: keep one of them", names[0], names[1])
+		}
+		for _, name := range names {
+			f[event] = append(f[event], script{name: name, timeout: appspec.DefaultTimeout, user: user})
+		}
+	}
+	return nil
+}
+
+// checkScript finds what the kernel would say too late, and less clearly.
+func checkScript(tree *os.Root, name string) error {
+	info, err := tree.Stat(name)
+	if err != nil {
+		return fmt.Errorf("script %s: %w", name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("script %s is not a file", name)
+	}
+	f, err := tree.Open(name)
+	if err != nil {
+		return fmt.Errorf("script %s: %w", name, err)
+	}
+	defer f.Close()
+	start := make([]byte, 256)
+	n, _ := io.ReadFull(f, start) // it may be shorter
+	line, _, _ := bytes.Cut(start[:n], []byte("\n"))
+	if bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte("\r")) {
+		return fmt.Errorf("script %s: its first line ends in CR LF, so its interpreter would not be found: save it with LF", name)
+	}
+	return nil
+}
+
+// scriptsOf reads a release's scripts once.
+func (d *deploy) scriptsOf(rec *record) (scripts, error) {
+	if known, ok := d.scripts[rec.ID]; ok {
+		return known, nil
+	}
+	tree, err := d.site.root.OpenRoot(rec.dir())
+	if err != nil {
+		return nil, fmt.Errorf("open release %s: %w", rec.ID, err)
+	}
+	defer tree.Close()
+	found, _, err := readScripts(tree, rec, d.order)
+	if err != nil {
+		return nil, err
+	}
+	d.remember(rec, found)
+	return found, nil
+}
+
+func (d *deploy) remember(rec *record, found scripts) {
+	if d.scripts == nil {
+		d.scripts = map[string]scripts{}
+	}
+	d.scripts[rec.ID] = found
+}
+
+// runEvents runs the scripts of some events until one fails.
+func (d *deploy) runEvents(ctx context.Context, rec *record, revert bool, events ...fleet.LifecycleEvent) error {
+	found, err := d.scriptsOf(rec)
+	if err != nil {
+		return err
+	}
+	for _, event := range events {
+		for _, s := range found[event] {
+			err := d.event(fleet.EventResult{Event: event, Script: s.name, Revert: revert}, func(e *fleet.EventResult) error {
+				return d.runScript(ctx, rec, s, e)
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", event, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.EventResult) error {
+	tree, err := d.site.root.OpenRoot(rec.dir())
+	if err != nil {
+		return fmt.Errorf("open release %s: %w", rec.ID, err)
+	}
+	defer tree.Close()
+	if err := makeExecutable(tree, s.name); err != nil {
+		return err
+	}
+	number := len(d.j.Events) - 1
+	dir := filepath.Join(d.site.dir, rec.dir())
+	c := command{
+		name:    s.name,
+		path:    filepath.Join(dir, filepath.FromSlash(s.name)),
+		dir:     dir,
+		env:     d.environment(rec, e.Event, s.user, d.mark(number)),
+		user:    s.user,
+		timeout: s.timeout,
+		grace:   d.r.cfg.Grace,
+	}
+	out, err := d.r.openLog(d.j.Job, number, e.Event, s.user)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	exit, err := c.run(ctx, out)
+	e.ExitCode, e.Tail = exit, tail(out)
+	return err
+}
+
+// makeExecutable does what the agent does with a script that is not.
+func makeExecutable(tree *os.Root, name string) error {
+	info, err := tree.Stat(name)
+	if err != nil {
+		return fmt.Errorf("script does not exist: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o111 == 0 {
+		if err := tree.Chmod(name, mode|0o111); err != nil {
+			return fmt.Errorf("unable to set script at specified location: %s as executable: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// mark is in the environment of one script and of all that it starts, so that a successor finds them.
+func (d *deploy) mark(number int) string { return fmt.Sprintf("BRINE_HOOK=%s.%d", d.j.Job, number) }
+
+// environment is all that a script sees: nothing of the minion's own. Later entries win over earlier ones.
+func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user account, mark string) []string {
+	env := []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+		"HOME=" + user.home, "USER=" + user.name, "LOGNAME=" + user.name,
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.order.Env)) {
+		env = append(env, name+"="+d.order.Env[name])
+	}
+	return append(env,
+		"APPLICATION_NAME="+string(d.order.App),
+		"DEPLOYMENT_ID="+string(d.order.Deployment),
+		"DEPLOYMENT_GROUP_NAME="+string(d.order.Group),
+		"LIFECYCLE_EVENT="+string(event),
+		"BRINE_APP="+string(d.order.App),
+		"BRINE_GROUP="+string(d.order.Group),
+		"BRINE_DEPLOYMENT="+string(d.order.Deployment),
+		"BRINE_EVENT="+string(event),
+		"BRINE_REVISION="+string(rec.Digest),
+		"BRINE_COMMIT="+rec.Origin.Commit,
+		"BRINE_REF="+rec.Origin.Ref,
+		"BRINE_RELEASE="+filepath.Join(d.site.dir, rec.dir()),
+		"BRINE_ROOT="+d.site.dir,
+		"BRINE_MINION="+string(d.r.cfg.Minion),
+		mark,
+	)
+}
+
+// tail returns the end of a script's output: whole lines that fit, or the end of the one line that does not.
+func tail(f *os.File) string {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return ""
+	}
+	from := max(0, size-fleet.TailBytes-1) // one more, to see whether a line begins there
+	b := make([]byte, size-from)
+	n, _ := f.ReadAt(b, from)
+	b = b[:n]
+	if from > 0 {
+		if _, rest, ok := bytes.Cut(b, []byte("\n")); ok && len(rest) > 0 {
+			b = rest
+		} else {
+			b = b[1:]
+		}
+	}
+	return strings.TrimRight(strings.ToValidUTF8(string(b), "?"), "\n")
+}

@@ -1,0 +1,252 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const (
+	releasesDir = "releases"
+	sharedDir   = "shared"
+	stagingDir  = ".staging"
+	privateDir  = ".brine"
+	recordsDir  = privateDir + "/releases"
+	currentLink = "current"
+	nextLink    = privateDir + "/current"
+	gonePrefix  = "gone-" // of a release in staging that is being removed
+)
+
+// record is what is known of one release. It lies outside the release, which is the application's own.
+type record struct {
+	ID         string             `json:"id"`
+	App        fleet.AppName      `json:"app"`
+	Group      fleet.GroupName    `json:"group"`
+	Digest     fleet.Digest       `json:"digest"`
+	Origin     fleet.Origin       `json:"origin"`
+	Deployment fleet.DeploymentID `json:"deployment"`
+	Job        fleet.JobID        `json:"job"`
+	Hooks      string             `json:"hooks"`              // where its scripts are
+	Good       bool               `json:"good"`               // it was live and validated, and nothing spoilt it since
+	Activated  time.Time          `json:"activated,omitzero"` // last time that it was validated
+}
+
+func (r *record) dir() string { return path.Join(releasesDir, r.ID) }
+
+// digest is empty for no release.
+func (r *record) digest() fleet.Digest {
+	if r == nil {
+		return ""
+	}
+	return r.Digest
+}
+
+// site is one application root, held by this job alone.
+type site struct {
+	dir  string
+	root *os.Root
+	lock *flock.Flock
+}
+
+// openSite makes the root when it is missing and waits until no other job works on it, be it of this process or of
+// another: a lock of the file belongs to whoever opened it.
+func openSite(ctx context.Context, dir string) (*site, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open root: %w", err)
+	}
+	s := &site{dir: dir, root: root, lock: flock.New(filepath.Join(dir, privateDir, "lock"), flock.SetPermissions(0o600))}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if held, err := s.lock.TryLockContext(ctx, 50*time.Millisecond); !held {
+		return nil, errors.Join(fmt.Errorf("wait for another job on %s: %w", dir, cmp.Or(context.Cause(ctx), err)), root.Close())
+	}
+	return s, nil
+}
+
+// untouched is the result of a job that did not begin: what is live goes on.
+func untouched(dir string) fleet.ReleaseResult {
+	var res fleet.ReleaseResult
+	if !filepath.IsAbs(dir) {
+		return res
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return res // nothing was ever deployed there
+	}
+	defer root.Close()
+	if live, err := (&site{dir: dir, root: root}).live(); err == nil && live != nil {
+		res.Live, res.Previous, res.Serving = live.Digest, live.Digest, live.Good
+	}
+	return res
+}
+
+func (s *site) prepare() error {
+	for name, mode := range map[string]fs.FileMode{privateDir: 0o700, stagingDir: 0o700, releasesDir: 0o755, sharedDir: 0o755, recordsDir: 0o700} {
+		if _, err := s.root.Stat(name); err == nil {
+			continue
+		}
+		if err := s.root.MkdirAll(name, mode); err != nil {
+			return fmt.Errorf("prepare %s: %w", s.dir, err)
+		}
+		if err := s.root.Chmod(name, mode); err != nil { // whatever the umask
+			return fmt.Errorf("prepare %s: %w", s.dir, err)
+		}
+	}
+	return nil
+}
+
+func (s *site) close() {
+	_ = s.lock.Close() // the lock ends with its descriptor
+	_ = s.root.Close()
+}
+
+// link returns the id that current points at, whether or not the release is there; empty without a link.
+func (s *site) link() (string, error) {
+	target, err := s.root.Readlink(currentLink)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s is not a symbolic link: move it away", filepath.Join(s.dir, currentLink))
+	}
+	inside := target
+	if filepath.IsAbs(inside) { // as other tools make it
+		inside = strings.TrimPrefix(filepath.Clean(inside), s.dir+"/")
+	}
+	dir, id := path.Split(path.Clean(inside))
+	if dir != releasesDir+"/" || !fleet.ValidName(id) {
+		return "", fmt.Errorf("%s points at %q, which is not one of %s: move it away", filepath.Join(s.dir, currentLink), target, releasesDir)
+	}
+	return id, nil
+}
+
+// live returns the release that is live now, or nil. A release that something else made has an empty digest and is taken
+// for good; one whose directory is gone is none.
+func (s *site) live() (*record, error) {
+	id, err := s.link()
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return s.load(id)
+}
+
+// load returns a release, or nil when its directory is gone.
+func (s *site) load(id string) (*record, error) {
+	info, err := s.root.Stat(path.Join(releasesDir, id))
+	if err != nil || !info.IsDir() {
+		return nil, nil //nolint:nilnil // no release is a value here
+	}
+	rec := &record{}
+	err = readJSON(s.root, recordName(id), rec)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &record{ID: id, Good: true}, nil
+	}
+	return rec, err
+}
+
+// all returns the releases that have a record, the last activated first.
+func (s *site) all() ([]*record, error) {
+	entries, err := fs.ReadDir(s.root.FS(), recordsDir)
+	if err != nil {
+		return nil, fmt.Errorf("list releases: %w", err)
+	}
+	var out []*record
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || strings.HasPrefix(id, ".") {
+			continue
+		}
+		rec, err := s.load(id)
+		if err != nil {
+			return nil, err
+		}
+		if rec != nil {
+			out = append(out, rec)
+		}
+	}
+	slices.SortFunc(out, func(a, b *record) int {
+		if c := b.Activated.Compare(a.Activated); c != 0 {
+			return c
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	return out, nil
+}
+
+func recordName(id string) string { return path.Join(recordsDir, id+".json") }
+
+func (s *site) save(rec *record) error { return writeJSON(s.root, recordName(rec.ID), rec) }
+
+// pointTo switches current in one step: readers see the old release or the new one at any instant. An empty id removes
+// the link.
+func (s *site) pointTo(id string) error {
+	if err := s.root.RemoveAll(nextLink); err != nil {
+		return fmt.Errorf("switch current: %w", err)
+	}
+	var err error
+	if id == "" {
+		if err = s.root.Remove(currentLink); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	} else if err = s.root.Symlink(path.Join(releasesDir, id), nextLink); err == nil {
+		err = s.root.Rename(nextLink, currentLink)
+	}
+	if err != nil {
+		return fmt.Errorf("switch current: %w", err)
+	}
+	return syncDir(s.root, ".")
+}
+
+// discard removes a release: out of sight first, so that no half of one is ever taken for a whole.
+func (s *site) discard(id string) error {
+	gone := path.Join(stagingDir, gonePrefix+id)
+	if err := s.root.Rename(path.Join(releasesDir, id), gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove release %s: %w", id, err)
+	}
+	if err := syncDir(s.root, releasesDir); err != nil {
+		return err
+	}
+	if err := s.root.Remove(recordName(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove record of release %s: %w", id, err)
+	}
+	if err := s.root.RemoveAll(gone); err != nil {
+		return fmt.Errorf("remove release %s: %w", id, err)
+	}
+	return nil
+}
+
+// sweep removes what is left in staging. Nobody works there while this job holds the root.
+func (s *site) sweep() error {
+	entries, err := fs.ReadDir(s.root.FS(), stagingDir)
+	if err != nil {
+		return fmt.Errorf("sweep staging: %w", err)
+	}
+	for _, e := range entries {
+		if id, ok := strings.CutPrefix(e.Name(), gonePrefix); ok {
+			if err := s.discard(id); err != nil { // its record may be there still
+				return err
+			}
+		}
+		if err := s.root.RemoveAll(path.Join(stagingDir, e.Name())); err != nil {
+			return fmt.Errorf("sweep staging: %w", err)
+		}
+	}
+	return nil
+}
