@@ -6,11 +6,10 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/brine-deploy/brine/pkg/store"
 )
@@ -28,7 +27,7 @@ func (b *Bucket) translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := errors.AsType[*types.NoSuchBucket](err); ok {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchBucket" {
 		return fmt.Errorf("bucket %q does not exist: %w", b.bucket, err)
 	}
 	switch status(err) {
@@ -57,7 +56,7 @@ func (e *exactly) Read(b []byte) (int, error) {
 	n, err := e.r.Read(b)
 	e.left -= int64(n)
 	if e.left < 0 || errors.Is(err, io.EOF) && e.left > 0 {
-		return n, fmt.Errorf("archive is %d bytes shorter than its size", e.left)
+		return n, errors.New("the archive's content and size do not agree")
 	}
 	return n, err
 }

@@ -85,6 +85,7 @@ func New(ctx context.Context, cfg Config) (*Bucket, error) {
 	}
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
 		o.UsePathStyle = cfg.PathStyle
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // archives have a digest and a seal
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
@@ -103,8 +104,9 @@ func New(ctx context.Context, cfg Config) (*Bucket, error) {
 
 func (b *Bucket) key(name string) *string { return aws.String(b.prefix + name) }
 
-// Put implements store.Driver. It looks first: that saves the upload of what is there, and it is all that keeps an object
-// on a server that does not know If-None-Match.
+// Put implements store.Driver. Amazon S3 and versitygw honour If-None-Match, also at the end of an upload in parts. It
+// looks first all the same: that saves the upload of what is there, and it is all that keeps an object on a server that
+// does not know the header.
 func (b *Bucket) Put(ctx context.Context, name string, r io.Reader, size int64) error {
 	if _, err := b.Stat(ctx, name); !errors.Is(err, store.ErrNotFound) {
 		if err == nil {
