@@ -5,6 +5,10 @@ package balancer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
 )
 
 // ErrUnknownPool says that the balancer was reached and has no such pool.
@@ -33,20 +37,50 @@ const (
 // the balancer cannot be reached leaves the pool as it was.
 type Balancer interface {
 	// Drain takes a member out of its pool: no new connections at once, then it waits until the open ones have ended or
-	// ctx is done. When ctx is done with connections open it cuts the member off and returns nil. A member that is not
-	// there is drained already.
+	// ctx is done. When ctx's deadline passes with connections open it cuts the member off and returns nil. When ctx is
+	// canceled (the master stops) it leaves the member draining, cuts nobody off and returns ctx's error. A member that
+	// is not there is drained already.
 	Drain(ctx context.Context, pool string, m Member) error
 
 	// Activate lets a member in, adding it if the pool does not have it, and waits until the balancer finds it healthy.
 	// When ctx is done before that it takes the member out again and returns an error that says what the health check saw.
 	Activate(ctx context.Context, pool string, m Member) error
 
-	// Members says where each member of a pool stands, by name. It is also the check that the pool can be used.
+	// Members says where each member of a pool stands, by name. A driver may forget members that were drained: who is
+	// missing is out. It is also the check that the pool can be used.
 	Members(ctx context.Context, pool string) (map[string]Status, error)
+}
+
+// StateKeeper is a balancer that must remember something over a restart of the master. KeepState names the file to
+// keep it in, and is called once, before anything else; a file named in the balancer's own section wins.
+type StateKeeper interface {
+	KeepState(file string) error
 }
 
 // Server is a balancer that runs inside the master. Serve returns when ctx is done, after its listeners are closed and
 // its requests are finished.
 type Server interface {
 	Serve(ctx context.Context) error
+}
+
+// CheckMember refuses what no balancer can take: an empty pool, a member without a name or with an address that is not
+// host:port.
+func CheckMember(pool string, m Member) error {
+	switch host, port, err := net.SplitHostPort(m.Address); {
+	case pool == "":
+		return errors.New("the pool has no name")
+	case m.Name == "":
+		return fmt.Errorf("a member of pool %s has no name", pool)
+	case err != nil || host == "" || port == "":
+		return fmt.Errorf("address %q of member %s in pool %s is not host:port", m.Address, m.Name, pool)
+	}
+	return nil
+}
+
+// UnknownPool is the error for a pool that the balancer does not have; it wraps ErrUnknownPool and lists those it has.
+func UnknownPool(pool string, known []string) error {
+	if len(known) == 0 {
+		return fmt.Errorf("%w %q; the balancer has none", ErrUnknownPool, pool)
+	}
+	return fmt.Errorf("%w %q; the balancer has: %s", ErrUnknownPool, pool, strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }

@@ -1,0 +1,17 @@
+// Package all lists the load balancers that a master can drive.
+package all
+
+import (
+	"github.com/brine-deploy/brine/master/balancer"
+	"github.com/brine-deploy/brine/master/balancer/haproxy"
+	"github.com/brine-deploy/brine/master/balancer/proxy"
+	"github.com/brine-deploy/brine/pkg/registry"
+)
+
+// Balancers returns the list, sorted by name.
+func Balancers() registry.List[balancer.Balancer] {
+	return registry.List[balancer.Balancer]{
+		haproxy.Plugin(),
+		proxy.Plugin(),
+	}
+}
