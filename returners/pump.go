@@ -53,22 +53,21 @@ func (p *Pump) Run(ctx context.Context) (err error) {
 	for failures := 0; ; {
 		changed := p.Log.Changed()
 		next, err := p.step(ctx, at)
-		var goOn <-chan struct{}
+		var due <-chan time.Time
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			failures++
-			goOn = p.failed(ctx, err, failures, at)
-		case next == at:
-			goOn = changed
-		default:
+			changed, due = nil, time.After(p.failed(ctx, err, failures, at))
+		case next != at:
 			p.recovered(ctx, failures, next)
 			at, failures = next, 0
 			continue
 		}
 		select {
-		case <-goOn:
+		case <-changed:
+		case <-due:
 		case <-ctx.Done():
 			return nil
 		}
@@ -104,17 +103,15 @@ func (p *Pump) isPage() bool {
 	return is
 }
 
-// failed tells of a failure and returns a channel that is closed when it is time for another try.
-func (p *Pump) failed(ctx context.Context, err error, failures int, at uint64) <-chan struct{} {
+// failed tells of a failure and returns how long to wait before another try.
+func (p *Pump) failed(ctx context.Context, err error, failures int, at uint64) time.Duration {
 	level, again := slog.LevelWarn, pause(failures)
 	if errors.Is(err, ErrRefused) {
 		level = slog.LevelError
 	}
 	p.Logger.Log(ctx, level, "records not delivered, they wait in the journal",
 		"returner", p.Name, "after", at, "failures", failures, "again", again, "error", err)
-	due := make(chan struct{})
-	time.AfterFunc(again, func() { close(due) })
-	return due
+	return again
 }
 
 func (p *Pump) recovered(ctx context.Context, failures int, at uint64) {

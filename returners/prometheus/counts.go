@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,8 +9,8 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// counts is what is known of the log. Labels never name minions or people, so the number of series is bounded by the
-// configuration.
+// counts is what is known of the log. Labels name no minions or people, and no word of a minion's own choice, so the
+// configuration bounds the number of series.
 type counts struct {
 	deployments, minions, events, returns, keys *prometheus.CounterVec
 	durations, eventDurations                   *prometheus.HistogramVec
@@ -53,11 +54,13 @@ func (c *counts) add(r fleet.Record) {
 	case r.Kind == fleet.MinionChanged && isEnd(r.Phase):
 		c.minions.WithLabelValues(app, group, string(r.Phase)).Inc()
 	case r.Kind == fleet.MinionEvent && r.Event != nil && r.Event.Outcome != fleet.EventRunning:
-		c.events.WithLabelValues(app, group, string(r.Event.Event), string(r.Event.Outcome)).Inc()
-		took := r.Event.Ended.Sub(r.Event.Started)
-		c.eventDurations.WithLabelValues(app, group, string(r.Event.Event)).Observe(took.Seconds())
+		event := known(r.Event.Event, fleet.Lifecycle()...)
+		outcome := known(r.Event.Outcome, fleet.EventSucceeded, fleet.EventFailed)
+		c.events.WithLabelValues(app, group, event, outcome).Inc()
+		c.eventDurations.WithLabelValues(app, group, event).Observe(r.Event.Ended.Sub(r.Event.Started).Seconds())
 	case r.Kind == fleet.JobReturned && r.Return != nil:
-		c.returns.WithLabelValues(string(r.Return.Outcome)).Inc()
+		outcome := known(r.Return.Outcome, fleet.Succeeded, fleet.Failed, fleet.Refused, fleet.Interrupted)
+		c.returns.WithLabelValues(outcome).Inc()
 	case r.Kind == fleet.KeyChanged && r.Key != "":
 		c.keys.WithLabelValues(string(r.Key)).Inc()
 	}
@@ -77,6 +80,14 @@ func (c *counts) deployment(r fleet.Record) {
 	if seen {
 		c.durations.WithLabelValues(string(r.App), string(r.Group)).Observe(r.Time.Sub(began).Seconds())
 	}
+}
+
+// known is a minion's word, if it is one of these.
+func known[T ~string](word T, words ...T) string {
+	if slices.Contains(words, word) {
+		return string(word)
+	}
+	return "other"
 }
 
 func isEnd(p fleet.Phase) bool {
