@@ -13,7 +13,7 @@ const headerSize = 8
 
 func appendFrame(b, payload []byte) []byte {
 	start := len(b)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // At most MaxRecord.
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
 	b = binary.LittleEndian.AppendUint32(b, checksum(b[start:start+4], payload))
 	return append(b, payload...)
 }

@@ -16,5 +16,5 @@ func probeMemory(ctx context.Context, _ fs.FS) (fleet.Grains, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read memory size: %w", err)
 	}
-	return fleet.Grains{"mem_total": int(m.Total >> 20)}, nil //nolint:gosec // MiB of memory fit.
+	return fleet.Grains{"mem_total": int(m.Total >> 20)}, nil
 }

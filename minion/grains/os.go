@@ -33,7 +33,7 @@ func osGrains(release map[string]string) fleet.Grains {
 		name = "CentOS Stream"
 	}
 	family := known.family
-	for _, like := range strings.Fields(release["ID_LIKE"]) {
+	for like := range strings.FieldsSeq(release["ID_LIKE"]) {
 		family = cmp.Or(family, distributions()[like].family)
 	}
 	family = cmp.Or(family, name)

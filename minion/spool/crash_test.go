@@ -31,7 +31,7 @@ func fill(dir string) error {
 		return err
 	}
 	for {
-		rseq, err := s.Add(fleet.Return{Job: "j", Last: true, Reason: strings.Repeat("x", rand.IntN(100<<10))})
+		rseq, err := s.Add(fleet.Return{Job: "j", Last: true, Reason: strings.Repeat("x", rand.IntN(60<<10))})
 		if err != nil {
 			return err
 		}

@@ -114,8 +114,7 @@ func compile(pattern, flags string) (*regexp.Regexp, *patternError) {
 		}
 	}
 	bad := &patternError{message: "regular expression: " + err.Error()}
-	var where *syntax.Error
-	if errors.As(err, &where) {
+	if where, ok := errors.AsType[*syntax.Error](err); ok {
 		bad.offset = max(0, strings.Index(pattern, where.Expr))
 		bad.message = fmt.Sprintf("regular expression: %s: `%s`", where.Code, where.Expr)
 		if where.Code == syntax.ErrInvalidPerlOp || where.Code == syntax.ErrInvalidEscape {

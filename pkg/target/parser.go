@@ -55,15 +55,15 @@ func (p *parser) accept(operator string) bool {
 }
 
 func (p *parser) or() (matcher, *SyntaxError) {
-	var any []matcher
+	var either []matcher
 	for {
 		m, err := p.and()
 		if err != nil {
 			return nil, err
 		}
-		any = append(any, m)
+		either = append(either, m)
 		if !p.accept("or") {
-			return anyOf(any), nil
+			return anyOf(either), nil
 		}
 	}
 }
