@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const deployLong = `Deploy a revision of an application to one of its groups.
+
+On a terminal the plan is shown first and has to be agreed to, unless --yes; without a
+terminal (CI) the deployment starts at once. Then it is followed to its end. Ctrl-C stops
+the following only: the deployment goes on, and the exit code is 1.
+
+` + exitCodes
+
+// start is how a deployment or a rollback is started and followed.
+type start struct {
+	yes, detach bool
+}
+
+func (s *start) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&s.detach, "detach", false, "print the deployment's id and do not wait for its end")
+}
+
+func (c *cli) deployCommand() *cobra.Command {
+	var ref string
+	var force bool
+	var s start
+	cmd := &cobra.Command{
+		Use:   "deploy APP GROUP",
+		Short: "Deploy a revision to a group",
+		Long:  deployLong,
+		Example: `  brine deploy shop production --ref v42
+  brine deploy shop production --yes --detach
+  brine deploy shop staging -o json | jq -s 'last | .status'`,
+		Args:              positional,
+		ValidArgsFunction: c.completeGroup,
+		RunE: c.connected(func(ctx context.Context, args []string) error {
+			req := fleet.DeployRequest{App: fleet.AppName(args[0]), Group: fleet.GroupName(args[1]), Ref: ref, Force: force}
+			if c.interactive() && !s.yes {
+				if agreed, err := c.agreePlan(ctx, req); err != nil || !agreed {
+					return err
+				}
+			}
+			return c.launch(ctx, "/v1/deployments", req, s)
+		}),
+	}
+	cmd.Flags().StringVar(&ref, "ref", "", "branch, tag, commit or revision digest (default: the application's ref)")
+	cmd.Flags().BoolVar(&force, "force", false, "also minions that are at the revision already")
+	s.flags(cmd)
+	return cmd
+}
+
+// agreePlan shows the plan and asks. Nothing to do is no question.
+func (c *cli) agreePlan(ctx context.Context, req fleet.DeployRequest) (bool, error) {
+	plan, err := c.plan(ctx, req)
+	if err != nil {
+		return false, err
+	}
+	for _, line := range planLines(plan, c.now()) {
+		c.sayf("%s\n", c.err.paint(line))
+	}
+	if !changes(plan) {
+		return false, nil
+	}
+	agreed, err := c.ask(ctx, "Deploy?")
+	if err == nil && !agreed {
+		c.sayf("nothing was done\n")
+		return false, exit(fleet.ExitFailed)
+	}
+	return agreed, err
+}
+
+// launch asks the master to start a deployment, and follows it.
+func (c *cli) launch(ctx context.Context, path string, req fleet.DeployRequest, s start) error {
+	var d fleet.Deployment
+	if err := c.master.post(ctx, path, nil, req, &d); err != nil {
+		return err
+	}
+	switch {
+	case s.detach && c.json:
+		return c.printJSON(d)
+	case s.detach:
+		return c.print(string(d.ID))
+	}
+	c.sayf("deployment %s of %s to %s\n", d.ID, d.App, d.Group)
+	return c.follow(ctx, d)
+}
+
+func (c *cli) deployment(ctx context.Context, id fleet.DeploymentID) (d fleet.Deployment, err error) {
+	err = c.master.get(ctx, "/v1/deployments/"+url.PathEscape(string(id)), nil, &d)
+	return d, err
+}

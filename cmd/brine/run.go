@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brine-deploy/brine/cmd/brine/text"
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const runLong = `Run a function on all minions of a target and print what they return, as they return.
+
+ARG is given by place, NAME=VALUE by name. A value that reads as a JSON number, bool, null, list
+or map is one; everything else is text, and so is what cmd.* functions get by place. A command
+that itself looks like NAME=VALUE is given as cmd='NAME=VALUE ...'.
+
+A minion that is not connected gets the job if it is back before the timeout.
+
+Exit codes:
+  0  all minions succeeded
+  1  all failed, or none matched
+  2  usage
+  3  some failed, or did not return`
+
+func (c *cli) runCommand() *cobra.Command {
+	timeout := 30 * time.Second
+	cmd := &cobra.Command{
+		Use:   "run TARGET FUNCTION [ARG]...",
+		Short: "Run a function on minions",
+		Long:  runLong,
+		Example: `  brine run '*' test.ping
+  brine run 'web*' cmd.run uptime
+  brine run 'G@os:Debian and not web3' cmd.run 'ls -l' cwd=/srv --timeout 5s
+  brine run web1 grains.items -o json`,
+		Args: positional,
+		RunE: c.connected(func(ctx context.Context, args []string) error {
+			if timeout <= 0 {
+				return usage("", "--timeout is a duration above zero")
+			}
+			call, err := json.Marshal(callOf(args[1], args[2:]))
+			if err != nil {
+				return fmt.Errorf("encode arguments: %w", err)
+			}
+			req := fleet.RunRequest{Target: args[0], Function: args[1], Args: call, Timeout: fleet.Duration(timeout)}
+			return c.runJob(ctx, req)
+		}),
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns")
+	return cmd
+}
+
+// keyword is what Salt takes for an argument by name.
+var keyword = regexp.MustCompile(`^([A-Za-z_][\w.-]*)=([^=].*|)$`)
+
+// callOf sorts arguments as Salt does.
+func callOf(function string, args []string) fleet.Call {
+	var call fleet.Call
+	for _, arg := range args {
+		switch m := keyword.FindStringSubmatch(strings.ReplaceAll(arg, "\n", " ")); {
+		case m != nil:
+			if call.Kwargs == nil {
+				call.Kwargs = map[string]any{}
+			}
+			call.Kwargs[m[1]] = valueOf(arg[len(m[1])+1:])
+		case strings.HasPrefix(function, "cmd."):
+			call.Args = append(call.Args, arg) // a command line is text: true and 5 are programs here
+		default:
+			call.Args = append(call.Args, valueOf(arg))
+		}
+	}
+	return call
+}
+
+// valueOf is the JSON value that arg writes, or arg itself.
+func valueOf(arg string) any {
+	if strings.HasPrefix(arg, `"`) || !json.Valid([]byte(arg)) {
+		return arg
+	}
+	return json.RawMessage(arg)
+}
+
+// tally is how a job went; with --output json it is the last line.
+type tally struct {
+	Job     fleet.JobID      `json:"job"`
+	OK      []fleet.MinionID `json:"ok"`
+	Failed  []fleet.MinionID `json:"failed"`
+	Missing []fleet.MinionID `json:"missing"`
+}
+
+func (t *tally) exit() error {
+	bad := len(t.Failed) + len(t.Missing)
+	switch {
+	case bad == 0:
+		return nil
+	case len(t.OK) == 0:
+		return exit(fleet.ExitFailed)
+	default:
+		return exit(fleet.ExitPartly)
+	}
+}
+
+func (c *cli) runJob(ctx context.Context, req fleet.RunRequest) error {
+	var ticket fleet.RunTicket
+	if err := c.master.post(ctx, "/v1/jobs", nil, req, &ticket); err != nil {
+		return pointAt(req.Target, err)
+	}
+	if len(ticket.Minions) == 0 {
+		return nobody(req.Target)
+	}
+	for _, away := range ticket.Away {
+		c.sayf("%s: %s\n", away.Minion, notConnected(away))
+	}
+	t := tally{Job: ticket.Job, OK: []fleet.MinionID{}, Failed: []fleet.MinionID{}, Missing: slices.Clone(ticket.Minions)}
+	var broken error
+	err := c.master.returns(ctx, ticket, func(r fleet.Return) {
+		t.Missing = slices.DeleteFunc(t.Missing, func(id fleet.MinionID) bool { return id == r.Minion })
+		if r.Outcome == fleet.Succeeded {
+			t.OK = append(t.OK, r.Minion)
+		} else {
+			t.Failed = append(t.Failed, r.Minion)
+		}
+		broken = errors.Join(broken, c.printReturn(r))
+	}, func(err error) {
+		c.sayf("brine: lost the master (%s); waiting for it to be back\n", err)
+	})
+	switch {
+	case errors.Is(err, context.Canceled):
+		c.sayf("interrupted; job %s goes on\n", ticket.Job)
+		return exit(fleet.ExitFailed)
+	case err != nil || broken != nil:
+		return errors.Join(err, broken)
+	}
+	return c.close(ticket, t)
+}
+
+func (c *cli) printReturn(r fleet.Return) error {
+	if c.json {
+		return c.printJSONLine(r)
+	}
+	head := c.out.good(string(r.Minion) + ":")
+	if r.Outcome != fleet.Succeeded {
+		head = c.out.bad(fmt.Sprintf("%s: %s: %s", r.Minion, r.Outcome, text.Line(r.Reason)))
+	}
+	lines := []string{head}
+	for _, line := range text.Value(r.Value) {
+		lines = append(lines, "    "+line)
+	}
+	return c.print(lines...)
+}
+
+// close tells who is missing, and how it went.
+func (c *cli) close(ticket fleet.RunTicket, t tally) error {
+	if c.json {
+		if err := c.printJSONLine(t); err != nil {
+			return err
+		}
+		return t.exit()
+	}
+	for _, id := range t.Missing {
+		why := "did not return in time"
+		if i := slices.IndexFunc(ticket.Away, func(a fleet.AwayPeer) bool { return a.Minion == id }); i >= 0 {
+			why += " (" + notConnected(ticket.Away[i]) + ")"
+		}
+		if err := c.print(c.out.bad(string(id) + ": " + why)); err != nil {
+			return err
+		}
+	}
+	if bad := len(t.Failed) + len(t.Missing); bad > 0 {
+		c.sayf("%d of %s: %d failed, %d did not return\n", bad, text.Count(len(ticket.Minions), "minion"), len(t.Failed), len(t.Missing))
+	}
+	return t.exit()
+}
+
+func notConnected(a fleet.AwayPeer) string {
+	if a.Since.IsZero() {
+		return "never connected"
+	}
+	return "not connected since " + text.Stamp(a.Since)
+}
