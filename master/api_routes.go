@@ -90,7 +90,7 @@ func (m *Master) getDeployment(ctx context.Context, r *http.Request) (any, error
 	return m.deployment(ctx, r)
 }
 
-func (m *Master) deployment(ctx context.Context, r *http.Request) (fleet.Deployment, error) {
+func (m *Master) deployment(ctx context.Context, r *http.Request) (*fleet.Deployment, error) {
 	id := fleet.DeploymentID(r.PathValue("id"))
 	d, err := m.journal.Deployment(ctx, id)
 	if errors.Is(err, journal.ErrNotFound) {
@@ -280,7 +280,7 @@ func (m *Master) groupStatus(ctx context.Context, app fleet.AppName, name fleet.
 		return out, err
 	}
 	if digest != "" {
-		revision, err := m.journal.Revision(ctx, digest)
+		revision, err := m.journal.Revision(ctx, app, digest)
 		if err != nil {
 			return out, fmt.Errorf("revision %s: %w", digest.Short(), err)
 		}
@@ -294,9 +294,9 @@ func (m *Master) groupStatus(ctx context.Context, app fleet.AppName, name fleet.
 		switch {
 		case d.Kind == fleet.KindNewcomer:
 		case !d.Status.Ended() && out.Running == nil:
-			out.Running = &d
+			out.Running = d
 		case d.Status.Ended() && out.Last == nil:
-			out.Last = &d
+			out.Last = d
 		}
 	}
 	candidates, err := m.roster.candidates(ctx, app, group, name)

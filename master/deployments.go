@@ -146,14 +146,18 @@ func (d *deployments) backTo(ctx context.Context, app fleet.AppName, req fleet.D
 		}
 		return revision, err
 	}
-	digest, err := d.journal.LastGood(ctx, app, req.Group)
+	current, err := d.target(ctx, app, req.Group)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := d.journal.LastGood(ctx, app, req.Group, current)
 	if errors.Is(err, journal.ErrNotFound) {
 		return nil, &fleet.Problem{Message: fmt.Sprintf("%s %s has no earlier revision to go back to", app, req.Group), Exit: fleet.ExitFailed}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the revision before: %w", err)
 	}
-	revision, err := d.journal.Revision(ctx, digest)
+	revision, err := d.journal.Revision(ctx, app, digest)
 	if err != nil {
 		return nil, fmt.Errorf("revision %s: %w", digest.Short(), err)
 	}
@@ -198,7 +202,7 @@ func (d *deployments) run(app fleet.Application, dep *fleet.Deployment, then fun
 			d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
 			sleep(d.ctx, retryAfter)
 			if saved, err := d.journal.Deployment(d.ctx, dep.ID); err == nil {
-				dep = &saved // what the journal did not take has not happened
+				dep = saved // what the journal did not take has not happened
 			}
 		}
 		if then != nil {
@@ -223,7 +227,7 @@ func (d *deployments) resume(ctx context.Context) error {
 			app = fleet.Application{Name: dep.App} // the rollout ends it with a reason
 		}
 		d.log.Info("deployment goes on", "deployment", dep.ID, "status", dep.Status)
-		d.run(app, &dep, nil)
+		d.run(app, dep, nil)
 	}
 	return nil
 }
@@ -328,7 +332,7 @@ func (d *deployments) startNewcomer(app fleet.Application, group fleet.GroupName
 	if err != nil {
 		return err
 	}
-	revision, err := d.journal.Revision(d.ctx, target)
+	revision, err := d.journal.Revision(d.ctx, app.Name, target)
 	if err != nil {
 		return fmt.Errorf("revision %s: %w", target.Short(), err)
 	}

@@ -109,7 +109,7 @@ func (d *dispatcher) pending(ctx context.Context, from string, msg any) error {
 		return errors.Join(err, d.send(from, wire.Ctl{Verb: wire.CtlRejected, Reason: err.Error()}))
 	}
 	if state == fleet.KeyAccepted {
-		return d.send(from, wire.Ctl{Verb: wire.CtlAccepted})
+		return nil // its connection is cut, see Master.keyChanged, and the next one has the minion's name
 	}
 	return d.send(from, wire.Ctl{Verb: wire.CtlPending, Reason: "waits for: brine keys accept " + string(m.ID)})
 }
@@ -220,8 +220,12 @@ func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
 		rets[i] = b.ret.Return
 		last[b.from] = max(last[b.from], b.ret.RSeq)
 	}
-	if err := d.journal.RecordReturns(ctx, rets); err != nil && !errors.Is(err, journal.ErrNotFound) {
+	unknown, err := d.journal.RecordReturns(ctx, rets)
+	if err != nil {
 		return fmt.Errorf("journal returns: %w", err)
+	}
+	if unknown > 0 {
+		d.log.Warn("returns of unknown jobs dropped", "count", unknown)
 	}
 	for minion, rseq := range last {
 		if err := d.send(string(minion), wire.Rack{RSeq: rseq}); err != nil {

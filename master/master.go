@@ -102,7 +102,7 @@ func (m *Master) wire(ctx context.Context) error {
 	if err := m.wireStore(state); err != nil {
 		return err
 	}
-	if err := m.wireRollouts(ctx, state); err != nil {
+	if err := m.wireRollouts(state); err != nil {
 		return err
 	}
 	if err := m.wireReturners(); err != nil {
@@ -131,12 +131,17 @@ func (m *Master) wireStore(state string) error {
 	return nil
 }
 
-func (m *Master) wireRollouts(ctx context.Context, state string) error {
+func (m *Master) wireRollouts(state string) error {
 	known := map[string]balancer.Balancer{}
 	for name, section := range m.cfg.Balancers {
-		b, err := balancers.List(filepath.Join(state, "balancers", name)).New(section.Type, section, m.log.With("balancer", name))
+		b, err := balancers.Balancers().New(section.Type, section, m.log.With("balancer", name))
 		if err != nil {
 			return fmt.Errorf("balancer %s: %w", name, err)
+		}
+		if k, ok := b.(balancer.StateKeeper); ok {
+			if err := k.KeepState(filepath.Join(state, "balancers", name+".json")); err != nil {
+				return fmt.Errorf("balancer %s: %w", name, err)
+			}
 		}
 		known[name] = b
 	}

@@ -70,11 +70,11 @@ func (m *Minion) run(ctx context.Context, job fleet.Job) error {
 	}
 	m.log.Info("job starts", "job", job.ID, "function", job.Function, "by", job.By)
 	value, err := m.functions[job.Function](ctx, job, r.event)
-	if ctx.Err() != nil {
-		return nil // stopped in the middle: the next start reports it
-	}
 	outcome, reason := fleet.Succeeded, ""
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		outcome, reason = fleet.Interrupted, "the minion was stopped inside the job: "+err.Error()
+	case err != nil:
 		outcome, reason = fleet.Failed, err.Error()
 	}
 	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)

@@ -188,14 +188,20 @@ func (m *Minion) recover(ctx context.Context) error {
 	for _, job := range m.inbox.Unfinished() {
 		ret := fleet.Return{Job: job.ID, Minion: fleet.MinionID(m.cfg.ID), Part: finalPart, Last: true, Time: time.Now(), Outcome: fleet.Interrupted, Reason: "the minion died inside the job"}
 		if i, ok := results[job.ID]; ok {
-			ret.Reason = i.Reason
+			ret.Outcome, ret.Reason = i.Outcome, i.Reason
 			if ret.Value, err = json.Marshal(i.Result); err != nil {
 				return fmt.Errorf("encode result of %s: %w", job.ID, err)
 			}
 		}
-		m.log.Warn("job was interrupted", "job", job.ID, "reason", ret.Reason)
+		m.log.Warn("job was interrupted", "job", job.ID, "outcome", ret.Outcome, "reason", ret.Reason)
 		if err := m.finish(job.ID, ret); err != nil {
 			return err
+		}
+		delete(results, job.ID)
+	}
+	for job := range results { // their returns were safe already
+		if err := m.runner.Forget(job); err != nil {
+			return fmt.Errorf("forget %s: %w", job, err)
 		}
 	}
 	return nil
@@ -208,6 +214,9 @@ func (m *Minion) finish(job fleet.JobID, ret fleet.Return) error {
 	}
 	if err := m.inbox.Done(job); err != nil {
 		return fmt.Errorf("mark %s done: %w", job, err)
+	}
+	if err := m.runner.Forget(job); err != nil {
+		return fmt.Errorf("forget %s: %w", job, err)
 	}
 	return nil
 }

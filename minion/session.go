@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -25,20 +26,40 @@ type session struct {
 	*Minion
 	client *bus.Client
 	start  func(fleet.Job) // lets a job run; it outlives the session: a cut connection stops no job
+
+	welcome chan struct{} // closed when the master says that this connection's key is accepted
+	once    sync.Once
 }
 
 // serve runs one connection until it breaks.
 func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet.Job)) error {
-	s := &session{Minion: m, client: client, start: start}
+	s := &session{Minion: m, client: client, start: start, welcome: make(chan struct{})}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.receive(ctx) })
 	g.Go(func() error {
-		if !m.accepted.Load() {
-			return s.enrol(ctx)
+		if err := s.enter(ctx); err != nil {
+			return err
 		}
 		return s.greet(ctx)
 	})
 	return g.Wait()
+}
+
+// enter waits until the key is accepted. A minion that was accepted once says hello at once; should the master not know
+// it any more, it asks for an enrolment.
+func (s *session) enter(ctx context.Context) error {
+	if s.accepted.Load() {
+		return nil
+	}
+	if err := s.enrol(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-s.welcome:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // enrol asks to be accepted; the master's answer comes through receive.
@@ -172,7 +193,7 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 		}
 		s.accepted.Store(true)
 		s.log.Info("the master accepted this minion")
-		return errAgain
+		s.once.Do(func() { close(s.welcome) })
 	case wire.CtlEnrol:
 		return s.enrol(ctx)
 	case wire.CtlPending:

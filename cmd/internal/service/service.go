@@ -46,7 +46,7 @@ func Main(d Daemon, args []string, stderr io.Writer) int {
 			return run(ctx, func() { ready(ctx) })
 		},
 	}
-	cmd.Flags().StringVar(&path, "config", d.Config, "configuration file")
+	cmd.Flags().StringVar(&path, "config", "", "configuration file (default "+d.Config+", if it is there)")
 	d.Flags(cmd.Flags())
 	cmd.SetArgs(args)
 	cmd.SetErr(stderr)

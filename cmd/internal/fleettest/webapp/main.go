@@ -1,0 +1,56 @@
+// Command webapp is the service that tests deploy: it says which revision it is, and is well unless told otherwise.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// main runs in a release: the file version names the revision, a file broken makes it unwell, the file port is shared.
+func main() {
+	version, err := os.ReadFile("version")
+	if err != nil {
+		fail(err)
+	}
+	port, err := os.ReadFile("port")
+	if err != nil {
+		fail(err)
+	}
+	_, missing := os.Stat("broken")
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		if missing == nil {
+			http.Error(w, "broken", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintf(w, "%s\n", strings.TrimSpace(string(version)))
+	})
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(time.Second)
+		fmt.Fprintf(w, "%s\n", strings.TrimSpace(string(version)))
+	})
+	srv := &http.Server{Addr: "127.0.0.1:" + strings.TrimSpace(string(port)), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	finished := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(finished)
+		_ = srv.Shutdown(context.Background())
+	})
+	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		fail(err)
+	}
+	<-finished
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "webapp:", err)
+	os.Exit(1)
+}
