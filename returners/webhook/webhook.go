@@ -168,8 +168,7 @@ func judge(status int, answer []byte) error {
 
 // withoutURL leaves out the URL, which may hold a secret, as those of chat services do.
 func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err
