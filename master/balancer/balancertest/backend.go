@@ -1,6 +1,7 @@
 package balancertest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,10 +43,13 @@ func NewBackend(t *testing.T, name string) *Backend {
 // Start lets the backend serve, at the same address as before.
 func (b *Backend) Start() {
 	b.t.Helper()
-	l, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", b.Address)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	var l net.Listener
+	// A client's outgoing connection may have the port for a moment.
+	Eventually(b.t, "listen on "+b.Address, func() (ok bool) {
+		var err error
+		l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", b.Address)
+		return err == nil
+	})
 	b.Address = l.Addr().String()
 	b.server = &http.Server{Handler: b.handler(), ReadHeaderTimeout: time.Minute}
 	b.ended = make(chan struct{})

@@ -77,9 +77,12 @@ var (
 	optionWord = regexp.MustCompile(`^[A-Za-z0-9_.:/=,@%+()-]+$`)
 )
 
-func checkName(kind, name string) error {
-	if !nameWord.MatchString(name) {
-		return fmt.Errorf("%s %q: HAProxy's names have letters, digits and . : _ - only", kind, name)
+// checkNames checks a pool's name and a member's.
+func checkNames(names ...string) error {
+	for i, name := range names {
+		if !nameWord.MatchString(name) {
+			return fmt.Errorf("%s %q: HAProxy's names have letters, digits and . : _ - only", []string{"pool", "member"}[i], name)
+		}
 	}
 	return nil
 }

@@ -46,21 +46,21 @@ var _ balancer.Balancer = (*HAProxy)(nil)
 
 // Drain implements balancer.Balancer.
 func (h *HAProxy) Drain(ctx context.Context, pool string, m balancer.Member) error {
-	if err := errors.Join(checkName("pool", pool), checkName("member", m.Name)); err != nil {
+	if err := checkNames(pool, m.Name); err != nil {
 		return err
 	}
-	return h.each(func(s *socket) error {
-		if err := s.drain(ctx, pool, m.Name); err != nil {
-			return fmt.Errorf("drain %s in %s: %w", m.Name, pool, err)
-		}
-		return nil
-	})
+	if err := h.each(func(s *socket) error { return s.drain(ctx, pool, m.Name) }); err != nil {
+		return fmt.Errorf("drain %s in %s: %w", m.Name, pool, err)
+	}
+	return nil
 }
 
 // Activate implements balancer.Balancer. A host name as the address is resolved here, because HAProxy does not.
 func (h *HAProxy) Activate(ctx context.Context, pool string, m balancer.Member) error {
-	err := errors.Join(checkName("pool", pool), checkName("member", m.Name), balancer.CheckMember(pool, m))
-	if err != nil {
+	if err := checkNames(pool, m.Name); err != nil {
+		return err
+	}
+	if err := balancer.CheckMember(pool, m); err != nil {
 		return err
 	}
 	at, err := resolve(ctx, m.Address)
@@ -83,7 +83,7 @@ func (h *HAProxy) Activate(ctx context.Context, pool string, m balancer.Member) 
 
 // Members implements balancer.Balancer. Of several processes the one that serves least is believed.
 func (h *HAProxy) Members(ctx context.Context, pool string) (map[string]balancer.Status, error) {
-	if err := checkName("pool", pool); err != nil {
+	if err := checkNames(pool); err != nil {
 		return nil, err
 	}
 	var merged map[string]balancer.Status
@@ -121,6 +121,7 @@ func merge(a, b map[string]balancer.Status) map[string]balancer.Status {
 	return all
 }
 
+// each does the same on all sockets at once.
 func (h *HAProxy) each(do func(*socket) error) error {
 	errs := make([]error, len(h.sockets))
 	var all sync.WaitGroup
@@ -128,7 +129,16 @@ func (h *HAProxy) each(do func(*socket) error) error {
 		all.Go(func() { errs[i] = do(s) })
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	var failed error
+	for _, err := range errs {
+		switch {
+		case failed == nil:
+			failed = err
+		case err != nil:
+			failed = fmt.Errorf("%w; %w", failed, err)
+		}
+	}
+	return failed
 }
 
 func (s *socket) drain(ctx context.Context, pool, name string) error {

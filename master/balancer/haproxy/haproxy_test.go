@@ -15,16 +15,20 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/master/balancer/balancertest"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestHAProxy(t *testing.T) {
 	balancertest.Suite(t, func(t *testing.T) balancertest.Harness {
 		p := newProcess(t, "")
 		h := newDriver(t, p.socket)
-		return balancertest.Harness{Balancer: h, Pool: "web", URL: "http://" + p.front, Restart: func(while func()) {
+		return balancertest.Harness{Balancer: h, Pool: "web", URL: "http://" + p.address, Restart: func(while func()) {
 			p.stop()
 			while()
 			p.start()
@@ -41,13 +45,15 @@ func newDriver(t *testing.T, sockets ...string) *HAProxy {
 	return h
 }
 
-// process is a real HAProxy with a backend web, whose lines can be added to.
+// process is a real HAProxy with a backend web, whose lines can be added to. It inherits the listener of its frontend,
+// so that nobody else can get the address.
 type process struct {
-	t             *testing.T
-	socket, front string
-	config        string
-	cmd           *exec.Cmd
-	out           bytes.Buffer
+	t               *testing.T
+	socket, address string
+	front           *os.File
+	config          string
+	cmd             *exec.Cmd
+	out             bytes.Buffer
 }
 
 func newProcess(t *testing.T, lines string) *process {
@@ -64,7 +70,8 @@ func newProcess(t *testing.T, lines string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &process{t: t, socket: filepath.Join(dir, "admin"), front: freeAddress(t), config: filepath.Join(dir, "haproxy.cfg")}
+	p := &process{t: t, socket: filepath.Join(dir, "admin"), config: filepath.Join(dir, "haproxy.cfg")}
+	p.listen()
 	text := fmt.Sprintf(`
 global
     stats socket %s mode 600 level admin
@@ -76,7 +83,7 @@ defaults
     timeout client 30s
     timeout server 30s
 frontend front
-    bind %s
+    bind fd@3
     default_backend web
 backend web
     balance roundrobin
@@ -85,7 +92,7 @@ backend web
 %s
 backend fixed
     balance static-rr
-`, p.socket, p.socket, p.front, lines)
+`, p.socket, p.socket, lines)
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +101,24 @@ backend fixed
 	return p
 }
 
+func (p *process) listen() {
+	p.t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer l.Close()
+	p.address = l.Addr().String()
+	if p.front, err = l.File(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = p.front.Close() })
+}
+
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command("haproxy", "-db", "-f", p.config) //nolint:gosec // a test
+	p.cmd.ExtraFiles = []*os.File{p.front}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -117,7 +139,6 @@ func (p *process) start() {
 func (p *process) stop() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-	_ = os.Remove(p.socket)
 }
 
 func freeAddress(t *testing.T) string {
@@ -219,7 +240,7 @@ func TestADrainBeginsAgainWhenHAProxyForgotIt(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	var calls sync.WaitGroup
 	calls.Go(func() {
-		if res, err := (&http.Client{Transport: transport}).Get("http://" + p.front + "/wait"); err == nil {
+		if res, err := (&http.Client{Transport: transport}).Get("http://" + p.address + "/wait"); err == nil {
 			_ = res.Body.Close()
 			t.Error("the request outlived HAProxy")
 		}

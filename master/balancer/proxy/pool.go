@@ -199,10 +199,8 @@ func (p *pool) done(e *exchange, m *member) {
 	if len(m.open) > 0 {
 		return
 	}
-	switch m.status {
-	case balancer.Draining:
-		p.notify()
-	case balancer.Out:
+	if m.status == balancer.Draining || m.status == balancer.Out {
 		m.transport.CloseIdleConnections()
+		p.notify()
 	}
 }

@@ -6,7 +6,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -61,10 +60,10 @@ func (p *Proxy) Drain(ctx context.Context, pool string, m balancer.Member) error
 		return nil
 	}
 	saved := p.save()
-	if err := errors.Join(q.awaitIdle(ctx, leaving), saved); err != nil {
+	if err := q.awaitIdle(ctx, leaving); err != nil {
 		return fmt.Errorf("drain %s in %s: %w", m.Name, pool, err)
 	}
-	return nil
+	return saved
 }
 
 // Activate implements balancer.Balancer.
@@ -76,11 +75,11 @@ func (p *Proxy) Activate(ctx context.Context, pool string, m balancer.Member) er
 	if err := balancer.CheckMember(pool, m); err != nil {
 		return err
 	}
-	healthy := q.awaitHealthy(ctx, q.enter(m))
-	if err := errors.Join(healthy, p.save()); err != nil {
+	if err := q.awaitHealthy(ctx, q.enter(m)); err != nil {
+		p.saveLater()
 		return fmt.Errorf("activate %s in %s: %w", m.Name, pool, err)
 	}
-	return nil
+	return p.save()
 }
 
 // Members implements balancer.Balancer.
