@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,14 +46,7 @@ func (r *Runner) open(ctx context.Context, address string) (*download, error) {
 		return nil, errors.New("the archive's URL is malformed") // which may be a secret
 	}
 	if u.Hostname() == "" {
-		u.Host = r.cfg.MasterHost
-		if strings.Contains(u.Host, ":") {
-			u.Host = "[" + u.Host + "]"
-		}
-		if _, port, ok := strings.Cut(strings.TrimPrefix(address, u.Scheme+"://"), ":"); ok {
-			port, _, _ = strings.Cut(port, "/")
-			u.Host = net.JoinHostPort(r.cfg.MasterHost, port)
-		}
+		u.Host = net.JoinHostPort(r.cfg.MasterHost, cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
 	}
 	return &download{
 		ctx: ctx, client: r.cfg.HTTP, url: u, agent: "brine-minion/" + r.cfg.Version, pause: r.retry, stall: stallTime,
