@@ -176,7 +176,7 @@ func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, 
 		return fmt.Errorf("journal jobs: %w", err)
 	}
 	for _, e := range envelopes {
-		if !d.presence.isReady(e.Minion) {
+		if e.Body == nil || !d.presence.isReady(e.Minion) {
 			continue
 		}
 		if err := d.send(string(e.Minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
