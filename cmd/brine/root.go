@@ -49,6 +49,9 @@ func (c *cli) rootCommand() *cobra.Command {
 		DisableAutoGenTag: true,
 		PersistentPreRun:  func(*cobra.Command, []string) { c.started = true },
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("see "+cmd.CommandPath()+" --help", "%s", err)
+	})
 	root.SetVersionTemplate("brine {{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.file, "config", "", "settings file (BRINE_CONFIG)")
@@ -88,11 +91,11 @@ func positional(cmd *cobra.Command, args []string) error {
 	hint := "usage: " + cmd.UseLine()
 	for i, word := range words {
 		if len(args) <= i && !strings.HasPrefix(word, "[") {
-			return usage(hint, "%s: %s is missing", cmd.CommandPath(), word)
+			return usage(hint, "%s: %s is missing", cmd.Name(), word)
 		}
 	}
 	if len(args) > len(words) && (len(words) == 0 || !strings.HasSuffix(words[len(words)-1], "...")) {
-		return usage(hint, "%s: unexpected argument %q", cmd.CommandPath(), args[len(words)])
+		return usage(hint, "%s: unexpected argument %q", cmd.Name(), args[len(words)])
 	}
 	return nil
 }
@@ -103,6 +106,7 @@ func family(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "see " + cmd.CommandPath() + " --help"
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func pointAt(expr string, err error) error {
 	var p *fleet.Problem
 	var syntax *target.SyntaxError
 	_, parsed := target.Parse(expr)
-	if !errors.As(err, &p) || p.Exit != fleet.ExitUsage || !errors.As(parsed, &syntax) || !strings.Contains(p.Message, syntax.Error()) {
+	if !errors.As(err, &p) || p.Exit != fleet.ExitUsage || !errors.As(parsed, &syntax) || !strings.Contains(p.Message, "column "+strconv.Itoa(syntax.Column)) {
 		return err
 	}
 	detail := strings.ReplaceAll(syntax.Detail(), "\n", "\n  ")
