@@ -108,7 +108,7 @@ func server(t *testing.T, name string, h http.HandlerFunc) (balancer.Member, *ht
 }
 
 func TestMembersServeAtOnceAfterARestart(t *testing.T) {
-	state := filepath.Join(t.TempDir(), "state.json")
+	state := filepath.Join(t.TempDir(), "balancers", "front.json")
 	a, b := balancertest.NewBackend(t, "a"), balancertest.NewBackend(t, "b")
 	p, stop := start(t, state)
 	activate(t, p, a.Member)
@@ -282,7 +282,7 @@ func TestUpgradedConnectionsAreCutOffInTheEnd(t *testing.T) {
 		"the proxy's end": stop,
 	} {
 		if p.Address("web") == "" {
-			p, stop = start(t, "")
+			p, _ = start(t, "")
 		}
 		activate(t, p, m)
 		_, r := upgrade(t, p.Address("web"))
