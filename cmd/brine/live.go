@@ -20,14 +20,18 @@ const redraw = 250 * time.Millisecond
 type liveView struct {
 	program *tea.Program
 	ended   chan error
+	state   *progress.State // for the lines above; the model has its own for the rows
+	paint   palette
 }
 
-func newLiveView(c *cli, state *progress.State, interrupt context.CancelFunc) *liveView {
-	m := &liveModel{state: state, paint: c.err, interrupt: interrupt, width: 80, height: 24}
+func newLiveView(c *cli, d fleet.Deployment, interrupt context.CancelFunc) *liveView {
+	m := &liveModel{state: progress.New(d), paint: c.err, interrupt: interrupt, width: 80, height: 24}
 	// Signals are the caller's. The input is ours: the terminal's answers to queries would end up in the shell otherwise.
 	v := &liveView{
 		program: tea.NewProgram(m, tea.WithInput(c.stdin), tea.WithOutput(c.stderr), tea.WithoutSignalHandler()),
 		ended:   make(chan error, 1),
+		state:   progress.New(d),
+		paint:   c.err,
 	}
 	go func() {
 		_, err := v.program.Run()
@@ -36,9 +40,23 @@ func newLiveView(c *cli, state *progress.State, interrupt context.CancelFunc) *l
 	return v
 }
 
-func (v *liveView) show(r fleet.Record) { v.program.Send(r) }
+func (v *liveView) show(r fleet.Record) {
+	v.program.Send(r)
+	for _, line := range v.state.Apply(r) {
+		if stays(r) {
+			v.say(v.paint.paint(line))
+		}
+	}
+}
 
-func (v *liveView) say(line string) { v.program.Send(said(line)) }
+// stays reports whether a record's lines are kept above the rows, which show all else.
+func stays(r fleet.Record) bool {
+	failed := r.Event != nil && r.Event.Outcome == fleet.EventFailed || r.Phase == fleet.MinionFailed
+	return failed || r.Kind == fleet.DeploymentNote || r.Kind == fleet.DeploymentChanged
+}
+
+// say prints above the rows. Lines stay in order because each is sent by itself: the commands of a model run side by side.
+func (v *liveView) say(line string) { v.program.Send(tea.Println(line)()) }
 
 // close takes the rows away, gives the terminal back and waits until that is done.
 func (v *liveView) close() error {
@@ -51,7 +69,6 @@ func (v *liveView) close() error {
 
 // The messages to the model, beside records.
 type (
-	said    string
 	closing struct{}
 	tick    struct{}
 )
@@ -80,28 +97,13 @@ func (m *liveModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if key := msg.String(); key == "ctrl+c" || key == "q" {
 			m.interrupt()
 		}
-	case said:
-		return m, tea.Println(string(msg))
 	case fleet.Record:
-		return m, m.keep(msg, m.state.Apply(msg))
+		m.state.Apply(msg)
 	case closing:
 		m.closed = true
 		return m, tea.Quit
 	}
 	return m, nil
-}
-
-// keep prints the lines that have to stay above the rows.
-func (m *liveModel) keep(r fleet.Record, lines []progress.Line) tea.Cmd {
-	failed := r.Event != nil && r.Event.Outcome == fleet.EventFailed || r.Phase == fleet.MinionFailed
-	if len(lines) == 0 || r.Kind != fleet.DeploymentNote && r.Kind != fleet.DeploymentChanged && !failed {
-		return nil
-	}
-	painted := make([]any, 0, len(lines))
-	for _, line := range lines {
-		painted = append(painted, m.paint.paint(line))
-	}
-	return tea.Println(painted...)
 }
 
 // View draws the rows.

@@ -22,7 +22,7 @@ func (c *cli) view(d fleet.Deployment, interrupt context.CancelFunc) view {
 	case c.json:
 		return &jsonView{cli: c}
 	case c.interactive() && os.Getenv("TERM") != "dumb":
-		return newLiveView(c, progress.New(d), interrupt)
+		return newLiveView(c, d, interrupt)
 	default:
 		return &plainView{cli: c, state: progress.New(d)}
 	}

@@ -14,7 +14,10 @@ import (
 // Rows is the picture of the deployment now: a head and a line per minion with its phase, its current event and how long
 // it has been at it. When more minions than limit are there, those that need eyes come first and the rest are counted.
 func (s *State) Rows(now time.Time, limit int) []Line {
-	head := fmt.Sprintf("%s  %s", s.status, text.Duration(now.Sub(s.began)))
+	head := string(s.status)
+	if !s.began.IsZero() {
+		head += "  " + text.Duration(now.Sub(s.began))
+	}
 	if s.note != "" {
 		head += "  " + text.Line(s.note)
 	}
@@ -34,7 +37,7 @@ func (s *State) row(m *minion, now time.Time) Line {
 	if m.event != nil {
 		what = Event(*m.event)
 	}
-	if toneOf(m.phase) == Busy {
+	if toneOf(m.phase) == Busy && !m.since.IsZero() {
 		elapsed = text.Duration(now.Sub(m.since))
 	}
 	line := fmt.Sprintf("  %-*s  %-*s  %6s  %s", s.idWidth(), m.id, phaseWidth, m.phase, elapsed, what)

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestArgumentsAreSortedAsSaltDoes(t *testing.T) {
+	for _, c := range []struct {
+		function string
+		args     []string
+		want     string
+	}{
+		{"test.ping", nil, `{}`},
+		{"cmd.run", []string{"ls /", "cwd=/tmp"}, `{"args":["ls /"],"kwargs":{"cwd":"/tmp"}}`},
+		{"cmd.run", []string{"true"}, `{"args":["true"]}`},
+		{"cmd.run", []string{"echo a=b"}, `{"args":["echo a=b"]}`},
+		{"cmd.run", []string{"cmd=A=1 env", "timeout=5", "empty="}, `{"kwargs":{"cmd":"A=1 env","empty":"","timeout":5}}`},
+		{"cmd.run", []string{"line one\nx=1"}, `{"args":["line one\nx=1"]}`},
+		{"test.arg", []string{"5", "true", "null", "[1, 2]", `{"a": 1}`, `"quoted"`, "1.10.2", "a==b"}, `{"args":[5,true,null,[1,2],{"a":1},"\"quoted\"","1.10.2","a==b"]}`},
+		{"test.arg", []string{"12345678901234567890"}, `{"args":[12345678901234567890]}`},
+	} {
+		got, err := json.Marshal(callOf(c.function, c.args))
+		if err != nil || string(got) != c.want {
+			t.Errorf("callOf(%s, %q) = %s, %v; want %s", c.function, c.args, got, err, c.want)
+		}
+	}
+}
