@@ -37,11 +37,11 @@ func (c command) run(ctx context.Context, out *os.File) (exit int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTime)
 	defer cancel()
 	if ctx.Err() != nil {
-		return 0, fmt.Errorf("Script at specified location: %s was not started: %w", c.name, context.Cause(ctx)) //nolint:staticcheck // the agent's words
+		return 0, c.errorf("was not started: %w", context.Cause(ctx))
 	}
 	cmd, err := c.start(out)
 	if err != nil {
-		return 0, fmt.Errorf("Script at specified location: %s could not be started: %w", c.name, err) //nolint:staticcheck // the agent's words
+		return 0, c.errorf("could not be started: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -80,18 +80,20 @@ func (c command) start(out *os.File) (*exec.Cmd, error) {
 	}
 }
 
-func (c command) as() string {
-	if c.user.credential == nil {
-		return c.name
+// errorf begins with the words of CodeDeploy's agent, which people search for.
+func (c command) errorf(format string, args ...any) error {
+	who := c.name
+	if c.user.credential != nil {
+		who += " run as user " + c.user.name
 	}
-	return c.name + " run as user " + c.user.name
+	return fmt.Errorf("Script at specified location: %s "+format, append([]any{who}, args...)...)
 }
 
 func (c command) stopped(why error) error {
 	if errors.Is(why, errTime) {
-		return fmt.Errorf("Script at specified location: %s failed to complete in %d seconds", c.as(), int(c.timeout.Seconds())) //nolint:staticcheck // the agent's words
+		return c.errorf("failed to complete in %d seconds", int(c.timeout.Seconds()))
 	}
-	return fmt.Errorf("Script at specified location: %s was stopped: %w", c.as(), why) //nolint:staticcheck // the agent's words
+	return c.errorf("was stopped: %w", why)
 }
 
 func (c command) failure(state *os.ProcessState) error {
@@ -99,9 +101,9 @@ func (c command) failure(state *os.ProcessState) error {
 		return nil
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return fmt.Errorf("Script at specified location: %s was killed by signal %d (%s)", c.as(), status.Signal(), status.Signal()) //nolint:staticcheck // the agent's words
+		return c.errorf("was killed by signal %d (%s)", status.Signal(), status.Signal())
 	}
-	return fmt.Errorf("Script at specified location: %s failed with exit code %d", c.as(), state.ExitCode()) //nolint:staticcheck // the agent's words
+	return c.errorf("failed with exit code %d", state.ExitCode())
 }
 
 func exitCode(state *os.ProcessState) int {
@@ -143,31 +145,6 @@ func (r *Runner) openLog(job fleet.JobID, number int, event fleet.LifecycleEvent
 		}
 	}
 	return f, nil
-}
-
-// dropOldLogs keeps the output of the newest jobs.
-func (r *Runner) dropOldLogs() {
-	entries, err := fs.ReadDir(r.state.FS(), "logs")
-	if err != nil {
-		r.cfg.Log.Warn("old logs not removed", "error", err)
-		return
-	}
-	type entry struct {
-		name string
-		time time.Time
-	}
-	var all []entry
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil {
-			all = append(all, entry{e.Name(), info.ModTime()})
-		}
-	}
-	slices.SortFunc(all, func(a, b entry) int { return b.time.Compare(a.time) })
-	for _, e := range all[min(keptLogs, len(all)):] {
-		if err := r.state.RemoveAll(path.Join("logs", e.name)); err != nil {
-			r.cfg.Log.Warn("old log not removed", "log", e.name, "error", err)
-		}
-	}
 }
 
 // endMarked ends whatever still runs of a script that a dead minion left, wherever it went: the mark is in its

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -81,4 +83,36 @@ func (r *Runner) journals() ([]*journal, error) {
 		out = append(out, j)
 	}
 	return out, nil
+}
+
+// tidy bounds what is kept of jobs that have ended, in case nobody forgets them, and of their output.
+func (r *Runner) tidy() {
+	if err := errors.Join(r.keepNewest("jobs", keptJobs, r.hasEnded), r.keepNewest("logs", keptLogs, func(string) bool { return true })); err != nil {
+		r.cfg.Log.Warn("state of old jobs not removed", "error", err)
+	}
+}
+
+func (r *Runner) hasEnded(name string) bool {
+	j := &journal{}
+	return readJSON(r.state, name, j) == nil && j.Result != nil
+}
+
+func (r *Runner) keepNewest(dir string, keep int, mayGo func(name string) bool) error {
+	entries, err := fs.ReadDir(r.state.FS(), dir)
+	if err != nil || len(entries) <= keep {
+		return err
+	}
+	changed := map[string]time.Time{}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			changed[path.Join(dir, e.Name())] = info.ModTime()
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(changed), func(a, b string) int { return changed[b].Compare(changed[a]) })
+	for _, name := range names[min(keep, len(names)):] {
+		if mayGo(name) {
+			err = errors.Join(err, r.state.RemoveAll(name))
+		}
+	}
+	return err
 }

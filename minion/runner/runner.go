@@ -18,7 +18,8 @@ const (
 	defaultTimeout = time.Hour // of a job that sets none
 	defaultKeep    = 5
 	defaultGrace   = 5 * time.Second
-	keptLogs       = 50 // jobs whose output is kept
+	keptLogs       = 50  // jobs whose output is kept
+	keptJobs       = 200 // jobs that are told until they are forgotten
 )
 
 // Config is what a Runner needs to know.
@@ -81,7 +82,7 @@ func (r *Runner) Release(ctx context.Context, job fleet.JobID, order fleet.Relea
 	}
 	d := &deploy{r: r, site: s, order: order, report: report, j: newJournal(job, order)}
 	err = oneLine(d.run(ctx))
-	r.dropOldLogs()
+	r.tidy()
 	return *d.j.Result, err
 }
 

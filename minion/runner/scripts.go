@@ -72,7 +72,7 @@ func (f scripts) addAppspec(tree *os.Root, order fleet.ReleaseOrder) ([]string, 
 					return nil, fmt.Errorf("%s: %w", s.Pos, err)
 				}
 				if _, err := tree.Stat(s.Location); err != nil {
-					return nil, fmt.Errorf("%s: Script does not exist at specified location: %s", s.Pos, s.Location) //nolint:staticcheck // the agent's words, which people search for
+					return nil, fmt.Errorf("%s: Script does not exist at specified location: %s", s.Pos, s.Location)
 				}
 				f[event] = append(f[event], script{name: s.Location, timeout: s.Timeout, user: user})
 			}
