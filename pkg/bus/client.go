@@ -123,7 +123,7 @@ func (c *Client) Send(ctx context.Context, body []byte) error {
 	case <-ctx.Done():
 		return fmt.Errorf("send to the master: %w", ctx.Err())
 	}
-	err := c.conn.wait(ctx, 1+len(body))
+	err := c.conn.wait(ctx)
 	if err == nil {
 		err = c.socket.Send(zmq4.NewMsg(body))
 	}

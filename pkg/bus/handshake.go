@@ -32,7 +32,7 @@ func serveHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, authorize func(
 	if _, err := raw.Write(greeting("CURVE", true)); err != nil {
 		return session{}, err
 	}
-	if err := readGreeting(in, false); err != nil {
+	if err := readGreeting(in); err != nil {
 		return session{}, err
 	}
 	h := curveServer{key: key}
@@ -70,7 +70,7 @@ func makeHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, master fleet.Key
 	if _, err := raw.Write(greeting("CURVE", false)); err != nil {
 		return session{}, err
 	}
-	if err := readGreeting(in, true); err != nil {
+	if err := readGreeting(in); err != nil {
 		return session{}, err
 	}
 	h := curveClient{key: key, master: master}

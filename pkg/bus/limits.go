@@ -8,7 +8,7 @@ import (
 // Limits bound what a peer can take from this side. A zero value means the default.
 type Limits struct {
 	Message       int // bytes of one message, 16 MiB; the same on both sides
-	QueueBytes    int // bytes that wait to be sent on one connection, 4 MiB
+	QueueBytes    int // bytes that wait to be sent on one connection, 4 MiB and the last message
 	QueueMessages int // messages that wait to be sent on one connection, 4096
 
 	Handshakes           int           // connections that have not proven a key yet, 512

@@ -69,7 +69,7 @@ func (o *outbox) push(inner []byte) error {
 	if o.state != stateOpen {
 		return o.gone()
 	}
-	if !o.patient && !o.fits(len(inner)) {
+	if !o.patient && o.full() {
 		o.close(errOverflow)
 		return o.gone()
 	}
@@ -81,14 +81,15 @@ func (o *outbox) push(inner []byte) error {
 func (o *outbox) offer(inner []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state == stateOpen && o.fits(len(inner)) {
+	if o.state == stateOpen && !o.full() {
 		o.add(inner)
 	}
 }
 
-// fits reports whether n more bytes may be queued; one message always may.
-func (o *outbox) fits(n int) bool {
-	return len(o.queue) == 0 && o.inFlight == 0 || len(o.queue) < o.limits.QueueMessages && o.bytes+n <= o.limits.QueueBytes
+// full reports whether nothing more may be queued. The message that makes it full is the last to get in, so that one
+// of any size can be sent.
+func (o *outbox) full() bool {
+	return len(o.queue) >= o.limits.QueueMessages || o.bytes >= o.limits.QueueBytes
 }
 
 func (o *outbox) add(inner []byte) {
@@ -99,16 +100,16 @@ func (o *outbox) add(inner []byte) {
 	}
 }
 
-// wait returns when there is room for n bytes. Only one goroutine at a time may wait and then push.
-func (o *outbox) wait(ctx context.Context, n int) error {
+// wait returns when there is room for a message. Only one goroutine at a time may wait and then push.
+func (o *outbox) wait(ctx context.Context) error {
 	for {
 		o.mu.Lock()
-		ready, err := o.fits(n), error(nil)
+		full, err := o.full(), error(nil)
 		if o.state != stateOpen {
 			err = o.gone()
 		}
 		o.mu.Unlock()
-		if ready || err != nil {
+		if !full || err != nil {
 			return err
 		}
 		select {

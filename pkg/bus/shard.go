@@ -8,8 +8,9 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-// shardCount is the number of ROUTER sockets. For each message zmq4 walks all peers of its socket.
-const shardCount = 64
+// shardCount is the number of ROUTER sockets. For each message zmq4 walks all peers of its socket: with 5,000 minions a
+// message to each took about 110 ms with 256 sockets or 512, up to three times that with 64, seven times with thousands.
+const shardCount = 256
 
 // shard is one zmq4 ROUTER with the peers whose identities hash to it.
 type shard struct {

@@ -31,8 +31,9 @@ func greeting(mechanism string, server bool) []byte {
 	return b
 }
 
-// readGreeting reads the greeting of a peer that has to speak CURVE, as a server or as a client.
-func readGreeting(r io.Reader, server bool) error {
+// readGreeting reads the greeting of a peer that has to speak CURVE. Its flag for servers is not looked at: libzmq never
+// sets it.
+func readGreeting(r io.Reader) error {
 	var b [greetingSize]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return fmt.Errorf("read greeting: %w", err)
@@ -42,8 +43,6 @@ func readGreeting(r io.Reader, server bool) error {
 		return errors.New("the peer does not speak ZMTP 3")
 	case mechanism != "CURVE":
 		return fmt.Errorf("the peer wants the mechanism %q, not CURVE", mechanism)
-	case b[32] > 1 || (b[32] == 1) != server:
-		return errors.New("the peer has the wrong part in the handshake")
 	}
 	return nil
 }

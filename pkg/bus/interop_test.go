@@ -1,0 +1,122 @@
+package bus
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
+)
+
+const python = "/usr/bin/python3"
+
+// libzmq prepares a process that is the peer of the test, with a real libzmq.
+func libzmq(t *testing.T, mode, address string, key KeyPair, peer fleet.Key) *exec.Cmd {
+	t.Helper()
+	if err := exec.Command(python, "-c", "import zmq; assert zmq.has('curve')").Run(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs python3-zmq (Debian package python3-zmq)")
+		}
+		t.Skip("needs python3-zmq (Debian package python3-zmq)")
+	}
+	cmd := exec.CommandContext(t.Context(), python, "testdata/peer.py", mode, address,
+		hex.EncodeToString(key.Public[:]), hex.EncodeToString(key.secret()[:]), hex.EncodeToString(peer[:]))
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func quickBeats(cfg *ServerConfig) {
+	cfg.Limits.Heartbeat, cfg.Limits.HeartbeatTimeout = 100*time.Millisecond, time.Second
+}
+
+// echo sends back what comes.
+func (m *master) echo(t *testing.T) (froms <-chan string) {
+	seen := make(chan string, 100)
+	go func() {
+		for {
+			from, body, err := m.Recv(t.Context())
+			if err != nil {
+				return
+			}
+			seen <- from
+			if err := m.Send(from, body); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	return seen
+}
+
+func TestLibzmqDealerTalksToTheMasterUnderTheIdentityOfItsKey(t *testing.T) {
+	m := startMaster(t, quickBeats)
+	cmd := libzmq(t, "dealer", m.Addr().String(), m.accept(t, "web1"), m.key.Public)
+	froms := m.echo(t)
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "ok" {
+		t.Fatalf("libzmq said %q, %v", out, err)
+	}
+	for range len(froms) {
+		if from := <-froms; from != "web1" {
+			t.Errorf("a message came from %q", from)
+		}
+	}
+}
+
+func TestLibzmqDealerWithoutAnAcceptedKeySeesItsHandshakeFail(t *testing.T) {
+	m := startMaster(t, nil)
+	cmd := libzmq(t, "refused", m.Addr().String(), newKey(t), m.key.Public)
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "ok" {
+		t.Fatalf("libzmq said %q, %v", out, err)
+	}
+	if got := m.log(); len(got) > 0 {
+		t.Errorf("the master was told %v", got)
+	}
+}
+
+func TestLibzmqDealerThatSendsPartsIsCut(t *testing.T) {
+	m := startMaster(t, nil)
+	cmd := libzmq(t, "parts", m.Addr().String(), m.accept(t, "web1"), m.key.Public)
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "ok" {
+		t.Fatalf("libzmq said %q, %v", out, err)
+	}
+}
+
+func TestMinionTalksToALibzmqRouter(t *testing.T) {
+	router, key := newKey(t), newKey(t)
+	cmd := libzmq(t, "router", "-", router, key.Public)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()         //nolint:errcheck // it was killed
+	defer cmd.Process.Kill() //nolint:errcheck // it may have ended
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := ClientConfig{Master: strings.TrimSpace(address), Key: key, MasterKey: router.Public}
+	cfg.Limits.Heartbeat, cfg.Limits.HeartbeatTimeout = 100*time.Millisecond, time.Second
+	c := dialWith(t, cfg)
+	for _, size := range []int{0, 1, 255, 256, 4 << 20} {
+		body := bytes.Repeat([]byte("x"), size)
+		send(t, c, body)
+		expectAt(t, c, body)
+	}
+	time.Sleep(2 * cfg.Limits.HeartbeatTimeout) // idle
+	send(t, c, []byte("after idling"))
+	expectAt(t, c, []byte("after idling"))
+
+	cfg.MasterKey = newKey(t).Public
+	cfg.Limits.HandshakeTimeout = 2 * time.Second
+	if _, err := Dial(t.Context(), cfg); !errors.Is(err, ErrHandshake) {
+		t.Errorf("with the wrong master key: %v", err)
+	}
+}
