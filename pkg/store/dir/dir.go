@@ -155,6 +155,9 @@ func (d *Dir) Stat(_ context.Context, name string) (int64, error) {
 	if err != nil {
 		return 0, orNotFound(err)
 	}
+	if !info.Mode().IsRegular() {
+		return 0, store.ErrNotFound
+	}
 	return info.Size(), nil
 }
 
