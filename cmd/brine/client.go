@@ -90,12 +90,10 @@ func (c *client) open(ctx context.Context, method, path string, query url.Values
 
 // plainly takes the method and URL that net/http puts around an error off again.
 func plainly(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	var gone *unreachable
-	if errors.As(err, &gone) {
+	if gone, ok := errors.AsType[*unreachable](err); ok {
 		return gone
 	}
 	return fmt.Errorf("ask the master: %w", err)

@@ -38,7 +38,7 @@ configuration. A file that is there already is left alone.`,
 
 // writeNew writes a file that must not be there yet.
 func writeNew(file string, data []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it holds no secret
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return failure("move it away, or name another directory with --dir", "%s is there already", file)

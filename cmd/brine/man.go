@@ -15,7 +15,7 @@ func (c *cli) manCommand() *cobra.Command {
 		Hidden: true,
 		Args:   positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // man pages are for everyone
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("make directory for man pages: %w", err)
 			}
 			if err := doc.GenManTree(cmd.Root(), &doc.GenManHeader{Title: "BRINE", Section: "1", Source: "brine " + version}, args[0]); err != nil {

@@ -69,7 +69,6 @@ func (c *cli) finish(err error) int {
 func (c *cli) problem(err error) fleet.Problem {
 	p := fleet.Problem{Message: err.Error(), Exit: fleet.ExitFailed}
 	var known *fleet.Problem
-	var other *exitWith
 	switch {
 	case errors.As(err, &known):
 		p.Message, p.Hint = known.Message, known.Hint
@@ -81,7 +80,7 @@ func (c *cli) problem(err error) fleet.Problem {
 	case errors.Is(err, context.Canceled):
 		p.Message = "interrupted"
 	}
-	if errors.As(err, &other) {
+	if other, ok := errors.AsType[*exitWith](err); ok {
 		p.Exit = other.code
 	}
 	return p
