@@ -49,7 +49,7 @@ func (c command) run(ctx context.Context, out *os.File) (exit int, err error) {
 	case err = <-ended:
 	case <-ctx.Done():
 		endGroup(cmd.Process.Pid, c.grace)
-		<-ended
+		_ = <-ended // its state says how
 		return exitCode(cmd.ProcessState), c.stopped(context.Cause(ctx))
 	}
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {

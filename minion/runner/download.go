@@ -139,7 +139,7 @@ func (d *download) connect() error {
 			req.Header.Set("If-Match", d.etag)
 		}
 	}
-	resp, err := d.client.Do(req)
+	resp, err := d.client.Do(req) //nolint:bodyclose // Close closes it
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,7 +41,8 @@ type host struct {
 	root     string
 	trace    string // one line for each script that ran: "Event version"
 	identity string
-	archives map[string][]byte // by path
+	mu       sync.Mutex
+	archives map[string][]byte // by path; guarded by mu
 	serve    http.HandlerFunc  // nil: as a good server does
 	url      string
 	fetched  atomic.Int64 // requests
@@ -107,13 +109,25 @@ func (h *host) boot() {
 
 // good serves an archive as a store does, with ranges.
 func (h *host) good(w http.ResponseWriter, r *http.Request) {
-	data, ok := h.archives[r.URL.Path]
-	if !ok {
+	data := h.stored(r.URL.Path)
+	if data == nil {
 		http.NotFound(w, r)
 		return
 	}
 	w.Header().Set("ETag", `"one"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+func (h *host) stored(name string) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.archives[name]
+}
+
+func (h *host) put(name string, data []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.archives[name] = data
 }
 
 // tree is the content of an archive. A script (#!) is executable; a name with a slash at its end is a directory.
@@ -183,7 +197,7 @@ func (h *host) orderOf(plain []byte, digest fleet.Digest, ref string) fleet.Rele
 	_, err = w.Write(plain)
 	must(h.t, err)
 	must(h.t, w.Close())
-	h.archives["/"+string(digest)] = sealed.Bytes()
+	h.put("/"+string(digest), sealed.Bytes())
 	return fleet.ReleaseOrder{
 		Deployment: "d1", App: "shop", Group: "production", Root: h.root, Identity: h.identity,
 		URL:      h.url + "/" + string(digest) + "?signature=secret",

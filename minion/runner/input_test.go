@@ -34,10 +34,12 @@ func TestBadInputStopsNothing(t *testing.T) {
 		change(&o)
 		return o
 	}
+	number := 0
 	stored := func(change func([]byte) []byte) fleet.ReleaseOrder {
-		o := h.order(app("v2 "+strconv.Itoa(len(h.archives)), nil))
+		number++
+		o := h.order(app("v2 "+strconv.Itoa(number), nil))
 		name := "/" + string(o.Revision.Digest)
-		h.archives[name] = change(h.archives[name])
+		h.put(name, change(h.stored(name)))
 		return o
 	}
 	for name, c := range map[string]struct {
@@ -71,7 +73,7 @@ func TestBadInputStopsNothing(t *testing.T) {
 			return b
 		}), "archive"},
 		"another's": {stored(func([]byte) []byte {
-			return h.archives[strings.TrimSuffix("/"+string(h.order(v1).Revision.Digest), "?")]
+			return h.stored("/" + string(h.order(v1).Revision.Digest))
 		}), "another digest"},
 		"leads out":    {h.tarOf(&tar.Header{Name: "../../evil", Typeflag: tar.TypeReg, Mode: 0o644}), "evil"},
 		"absolute":     {h.tarOf(&tar.Header{Name: "/evil", Typeflag: tar.TypeReg, Mode: 0o644}), "evil"},
@@ -117,7 +119,7 @@ func TestACutDownloadGoesOnWhereItWas(t *testing.T) {
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
 	h := newHost(t)
 	order := h.order(app("v1", tree{"random": string(random)}))
-	data := h.archives["/"+string(order.Revision.Digest)]
+	data := h.stored("/" + string(order.Revision.Digest))
 	chunk := len(data)/5 + 1
 	var ranges []string
 	cut := func(w http.ResponseWriter, r *http.Request, from int, status int) {
@@ -206,7 +208,7 @@ func TestAStalledConnectionCountsAsCut(t *testing.T) {
 	d.stall = 50 * time.Millisecond
 	defer d.Close()
 	var got bytes.Buffer
-	if _, err := got.ReadFrom(d); err != nil || !bytes.Equal(got.Bytes(), h.archives["/"+string(order.Revision.Digest)]) {
+	if _, err := got.ReadFrom(d); err != nil || !bytes.Equal(got.Bytes(), h.stored("/"+string(order.Revision.Digest))) {
 		t.Errorf("read %d bytes, %v", got.Len(), err)
 	}
 }

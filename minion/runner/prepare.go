@@ -55,7 +55,7 @@ func (d *deploy) prepare(ctx context.Context) error {
 // kept returns a good release of the ordered revision that is still here, so that a rollback downloads nothing.
 func (d *deploy) kept() (*record, error) {
 	if d.order.Force {
-		return nil, nil //nolint:nilnil // no release is a value here
+		return nil, nil
 	}
 	releases, err := d.site.all()
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *deploy) kept() (*record, error) {
 		}
 		return rec, nil
 	}
-	return nil, nil //nolint:nilnil // no release is a value here
+	return nil, nil
 }
 
 // fetch downloads, unpacks and checks the new release, and only then gives it its place.

@@ -222,7 +222,7 @@ func TestKeepsGoodReleasesAndRollsBackWithoutADownload(t *testing.T) {
 		t.Errorf("kept %v, want %v", versions, want)
 	}
 	before := h.fetched.Load()
-	h.archives = nil
+	h.put("/"+string(orders["v2"].Revision.Digest), nil)
 	back := orders["v2"]
 	back.Keep = 2
 	res := h.mustRelease(back)

@@ -88,7 +88,7 @@ func readSmall(tree *os.Root, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	const most = 2 << 20 // the parser refuses it long before
 	return io.ReadAll(io.LimitReader(f, most))
 }
@@ -135,7 +135,7 @@ func checkScript(tree *os.Root, name string) error {
 	if err != nil {
 		return fmt.Errorf("script %s: %w", name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	start := make([]byte, 256)
 	n, _ := io.ReadFull(f, start) // it may be shorter
 	line, _, _ := bytes.Cut(start[:n], []byte("\n"))
@@ -213,7 +213,7 @@ func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	exit, err := c.run(ctx, out)
 	e.ExitCode, e.Tail = exit, tail(out)
 	return err

@@ -150,8 +150,13 @@ func (s *site) live() (*record, error) {
 // load returns a release, or nil when its directory is gone.
 func (s *site) load(id string) (*record, error) {
 	info, err := s.root.Stat(path.Join(releasesDir, id))
-	if err != nil || !info.IsDir() {
-		return nil, nil //nolint:nilnil // no release is a value here
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at release %s: %w", id, err)
+	case !info.IsDir():
+		return nil, nil
 	}
 	rec := &record{}
 	err = readJSON(s.root, recordName(id), rec)
