@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -182,15 +181,5 @@ func TestAMinionWithoutMasterIsToldHowToSetIt(t *testing.T) {
 	_, err := config.LoadMinion(write(t, "minion.yml", "id: web1\n"), parsed(t, config.MinionFlags))
 	if err == nil || !strings.Contains(err.Error(), "--master") || !strings.Contains(err.Error(), "BRINE_MASTER") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestTheLoggerWritesAsConfigured(t *testing.T) {
-	var out bytes.Buffer
-	log := config.Log{Level: "warn", Format: "json"}.Logger(&out)
-	log.Info("not this")
-	log.Warn("this", "token", fleet.Secret("s3cr3t"))
-	if got := out.String(); !strings.HasPrefix(got, "{") || strings.Contains(got, "not this") || strings.Contains(got, "s3cr3t") {
-		t.Errorf("got %s", got)
 	}
 }
