@@ -21,9 +21,9 @@ out of deployments: before a host is mended or goes away. --undo ends that.`,
   brine drain web3 --undo`,
 		Args: positional,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
-			verb, did := "drain", "out of"
+			verb, did, none := "drain", "drained: out of ", "drained; it was in no pool"
 			if undo {
-				verb, did = "undrain", "back in"
+				verb, did, none = "undrain", "takes part again: ", "takes part again; nothing is to be brought up"
 			}
 			var out fleet.Drained
 			if err := c.master.post(ctx, "/v1/minions/"+url.PathEscape(args[0])+"/"+verb, nil, nil, &out); err != nil {
@@ -33,9 +33,9 @@ out of deployments: before a host is mended or goes away. --undo ends that.`,
 			case c.json:
 				return c.printJSON(out)
 			case len(out.Pools) == 0:
-				return c.print(string(out.Minion) + " " + verb + "ed; it is in no pool")
+				return c.print(string(out.Minion) + " " + none)
 			default:
-				return c.print(string(out.Minion) + " " + verb + "ed: " + did + " " + strings.Join(out.Pools, ", "))
+				return c.print(string(out.Minion) + " " + did + strings.Join(out.Pools, ", "))
 			}
 		}),
 	}

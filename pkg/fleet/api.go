@@ -19,6 +19,7 @@ import (
 //	GET  /v1/status                                              -> Status
 //	GET  /v1/minions?target=                                     -> []Minion     (all accepted ones when target is empty)
 //	POST /v1/minions/{id}/drain                                  -> Drained
+//	POST /v1/minions/{id}/undrain                                -> Drained      (Pools: the groups that it is brought up in)
 //	POST /v1/jobs                                RunRequest      -> RunTicket
 //	GET  /v1/jobs/{id}/returns?follow=                           -> stream of Return (last parts; ends when all are in or the deadline passed)
 //	GET  /v1/keys                                                -> []MinionKey

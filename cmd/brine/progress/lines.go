@@ -67,9 +67,13 @@ func eventName(e fleet.EventResult) string {
 	return name
 }
 
-// why is the reason of a failed event, with the exit code unless the reason has it.
+// why is the reason of a failed event, with the exit code unless the reason has it, without CodeDeploy's naming of the
+// script, which stands beside it.
 func why(e fleet.EventResult) string {
 	reason := text.Line(e.Reason)
+	if rest, ok := strings.CutPrefix(reason, "Script at specified location: "+text.Line(e.Script)+" "); ok {
+		reason = strings.TrimPrefix(strings.TrimPrefix(rest, "failed with "), "failed ")
+	}
 	code := fmt.Sprintf("exit code %d", e.ExitCode)
 	switch {
 	case reason == "":

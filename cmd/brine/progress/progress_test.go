@@ -60,6 +60,12 @@ func TestRecordsBecomePlainLines(t *testing.T) {
 			fleet.Record{Kind: fleet.MinionEvent, Minion: "web1", Event: failing()},
 			"12:00:01 web1  installing  ApplicationStart scripts/start.sh failed: exit code 7 (1.2s)", progress.Bad,
 		},
+		{
+			"a script that CodeDeploy's words tell of", fleet.Record{Kind: fleet.MinionEvent, Minion: "web1", Event: &fleet.EventResult{
+				Event: fleet.ValidateService, Script: "v.sh", Outcome: fleet.EventFailed, ExitCode: 1,
+				Reason: "Script at specified location: v.sh failed with exit code 1",
+			}}, "12:00:01 web1  installing  ValidateService v.sh failed: exit code 1 (0.0s)", progress.Bad,
+		},
 		{"an event that runs", fleet.Record{Kind: fleet.MinionEvent, Minion: "web1", Event: event(fleet.Install, fleet.EventRunning, 0, 0)}, "", 0},
 		{"a pool", fleet.Record{Kind: fleet.PoolChanged, Minion: "web1", Message: "out of lb/shop"}, "12:00:01 web1  installing  out of lb/shop", progress.Dim},
 		{"a key", fleet.Record{Kind: fleet.KeyChanged, Minion: "web9"}, "", 0},
@@ -76,6 +82,18 @@ func TestRecordsBecomePlainLines(t *testing.T) {
 				t.Errorf("tone %d, want %d", lines[0].Tone, c.tone)
 			}
 		})
+	}
+}
+
+func TestAReasonThatPhasesCarryAlongIsToldOnce(t *testing.T) {
+	s := progress.New(fleet.Deployment{Status: fleet.Running})
+	var got []progress.Line
+	for _, phase := range []fleet.Phase{fleet.MinionFailed, fleet.Draining, fleet.MinionReverted} {
+		got = append(got, s.Apply(fleet.Record{Kind: fleet.MinionChanged, Minion: "web1", Phase: phase, Message: "start failed", Time: noon})...)
+	}
+	want := "12:00:00 web1  failed      start failed\n12:00:00 web1  draining\n12:00:00 web1  reverted"
+	if text(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", text(got), want)
 	}
 }
 

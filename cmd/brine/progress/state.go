@@ -39,9 +39,7 @@ func (s *State) Apply(r fleet.Record) []Line {
 		s.note = r.Message
 		return []Line{{Text: clock(r) + message(r.Message)}}
 	case fleet.MinionChanged:
-		m := s.minion(r.Minion)
-		m.phase, m.reason, m.since, m.event = r.Phase, r.Message, r.Time, nil
-		return []Line{s.line(r, m, message(r.Message), toneOf(m.phase))}
+		return s.moved(r)
 	case fleet.MinionEvent:
 		return s.happened(r)
 	case fleet.PoolChanged:
@@ -64,6 +62,17 @@ func (s *State) changed(r fleet.Record) []Line {
 		line += ": " + message(r.Message)
 	}
 	return []Line{{Text: line, Tone: toneOfStatus(r.Status)}}
+}
+
+// moved tells a reason once: phases carry the first one along.
+func (s *State) moved(r fleet.Record) []Line {
+	m := s.minion(r.Minion)
+	what := ""
+	if r.Message != m.reason {
+		what = message(r.Message)
+	}
+	m.phase, m.reason, m.since, m.event = r.Phase, r.Message, r.Time, nil
+	return []Line{s.line(r, m, what, toneOf(m.phase))}
 }
 
 func (s *State) happened(r fleet.Record) []Line {

@@ -50,9 +50,20 @@ func rows(d fleet.Deployment, now *fleet.GroupStatus) []text.Row {
 				live, pool = now.Minions[i].Live, now.Minions[i].Pool
 			}
 		}
-		out = append(out, text.Row{Cells: []string{string(m.Minion), string(m.Phase), named(d, live), pool, m.Reason}})
+		out = append(out, text.Row{Cells: []string{string(m.Minion), string(m.Phase), named(d, live), pool, reason(m)}})
 	}
 	return out
+}
+
+// reasonWidth bounds a reason in the table when the failure is told below it anyway.
+const reasonWidth = 60
+
+func reason(m *fleet.MinionProgress) string {
+	runes := []rune(text.Line(m.Reason))
+	if len(runes) <= reasonWidth || len(failures(m)) == 0 {
+		return string(runes)
+	}
+	return string(runes[:reasonWidth]) + "…"
 }
 
 // liveOf is what the deployment itself knows to be live on a minion.
