@@ -55,8 +55,12 @@ func (c *cli) standing(ctx context.Context, d fleet.Deployment) *fleet.GroupStat
 		return nil // the summary does without
 	}
 	i := slices.IndexFunc(status.Groups, func(g fleet.GroupStatus) bool { return g.App == d.App && g.Group == d.Group })
-	if i < 0 || status.Groups[i].Running != nil || status.Groups[i].Last != nil && status.Groups[i].Last.ID != d.ID {
+	if i < 0 {
 		return nil
 	}
-	return &status.Groups[i]
+	g := &status.Groups[i]
+	if g.Running != nil || g.Last != nil && g.Last.ID > d.ID { // ids sort by time
+		return nil
+	}
+	return g
 }

@@ -173,8 +173,8 @@ func (c *cli) close(ticket fleet.RunTicket, t tally) error {
 			return err
 		}
 	}
-	if bad := len(t.Failed) + len(t.Missing); bad > 0 {
-		c.sayf("%d of %s: %d failed, %d did not return\n", bad, text.Count(len(ticket.Minions), "minion"), len(t.Failed), len(t.Missing))
+	if len(t.Failed)+len(t.Missing) > 0 && len(ticket.Minions) > 1 {
+		c.sayf("of %d minions %d succeeded, %d failed, %d did not return\n", len(ticket.Minions), len(t.OK), len(t.Failed), len(t.Missing))
 	}
 	return t.exit()
 }
