@@ -66,8 +66,13 @@ func (s *steps) statusRecord() fleet.Record {
 	return s.record(fleet.Record{Kind: fleet.DeploymentChanged, Status: s.d.Status, Message: s.d.Reason})
 }
 
+// minionRecord tells of a minion's phase; the reason is told once, where it led to an end.
 func minionRecord(m *fleet.MinionProgress) fleet.Record {
-	return fleet.Record{Kind: fleet.MinionChanged, Minion: m.Minion, Job: m.Job, Phase: m.Phase, Message: m.Reason}
+	r := fleet.Record{Kind: fleet.MinionChanged, Minion: m.Minion, Job: m.Job, Phase: m.Phase}
+	if m.Phase == fleet.MinionFailed || m.Phase == fleet.Skipped {
+		r.Message = m.Reason
+	}
+	return r
 }
 
 // in lists the minions that are in a phase.

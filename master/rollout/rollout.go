@@ -19,7 +19,7 @@ type Ledger interface {
 	SaveDeployment(ctx context.Context, d *fleet.Deployment, records ...fleet.Record) error
 	SetLive(ctx context.Context, app fleet.AppName, group fleet.GroupName, minion fleet.MinionID, live fleet.Digest) error
 	SetTarget(ctx context.Context, app fleet.AppName, group fleet.GroupName, revision fleet.Digest, by fleet.DeploymentID) error
-	Revision(ctx context.Context, digest fleet.Digest) (fleet.Revision, error)
+	Revision(ctx context.Context, app fleet.AppName, digest fleet.Digest) (fleet.Revision, error)
 	Returns(ctx context.Context, job fleet.JobID) ([]fleet.Return, error)
 	Changed() <-chan struct{}
 }
@@ -127,7 +127,7 @@ func (s *steps) fail(ctx context.Context, reason string) error {
 
 // revert brings the minions that the deployment touched back to the revision before.
 func (s *steps) revert(ctx context.Context) error {
-	previous, err := s.Ledger.Revision(ctx, s.d.Previous)
+	previous, err := s.Ledger.Revision(ctx, s.d.App, s.d.Previous)
 	if err != nil {
 		return fmt.Errorf("revert to %s: %w", s.d.Previous.Short(), err)
 	}

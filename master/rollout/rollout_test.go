@@ -70,7 +70,7 @@ func (w *world) SetTarget(_ context.Context, _ fleet.AppName, _ fleet.GroupName,
 	return nil
 }
 
-func (w *world) Revision(_ context.Context, d fleet.Digest) (fleet.Revision, error) {
+func (w *world) Revision(_ context.Context, _ fleet.AppName, d fleet.Digest) (fleet.Revision, error) {
 	return fleet.Revision{Digest: d, Origin: fleet.Origin{Ref: string(d)}}, nil
 }
 

@@ -42,7 +42,11 @@ func main() {
 	finished := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(finished)
-		_ = srv.Shutdown(context.Background())
+		bounded, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if srv.Shutdown(bounded) != nil { // it waits for connections that were opened in advance
+			_ = srv.Close()
+		}
 	})
 	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		fail(err)
