@@ -213,7 +213,7 @@ func TestNothingThatAStepStartedOutlivesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Fields(string(text)) {
+	for line := range strings.FieldsSeq(string(text)) {
 		var pid int
 		if _, err := fmt.Sscan(line, &pid); err != nil {
 			t.Fatal(err)

@@ -90,7 +90,7 @@ func runStep(ctx context.Context, step fleet.BuildStep, env environ, tree string
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // only read from
 	cmd := exec.CommandContext(ctx, env.lookPath(argv[0]), argv[1:]...)
 	cmd.Args[0] = argv[0]
 	cmd.Dir, cmd.Env = tree, env.list()
