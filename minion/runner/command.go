@@ -43,13 +43,16 @@ func (c command) run(ctx context.Context, out *os.File) (exit int, err error) {
 	if err != nil {
 		return 0, c.errorf("could not be started: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		err = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
 	case <-ctx.Done():
 		endGroup(cmd.Process.Pid, c.grace)
-		_ = <-ended // its state says how
+		<-ended
 		return exitCode(cmd.ProcessState), c.stopped(context.Cause(ctx))
 	}
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {

@@ -47,6 +47,10 @@ func New(cfg Config) (*Runner, error) {
 	cfg.HTTP = cmp.Or(cfg.HTTP, http.DefaultClient)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
+	var err error
+	if cfg.StateDir, err = filepath.Abs(cfg.StateDir); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
 	for _, dir := range []string{"jobs", "logs"} {
 		if err := os.MkdirAll(filepath.Join(cfg.StateDir, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("make state directory: %w", err)

@@ -233,8 +233,11 @@ func makeExecutable(tree *os.Root, name string) error {
 	return nil
 }
 
-// mark is in the environment of one script and of all that it starts, so that a successor finds them.
-func (d *deploy) mark(number int) string { return fmt.Sprintf("BRINE_HOOK=%s.%d", d.j.Job, number) }
+// mark is in the environment of one script and of all that it starts, so that a successor finds them. The state
+// directory is part of it: several minions may live on this host.
+func (d *deploy) mark(number int) string {
+	return fmt.Sprintf("BRINE_HOOK=%s#%d", filepath.Join(d.r.cfg.StateDir, journalName(d.j.Job)), number)
+}
 
 // environment is all that a script sees: nothing of the minion's own. Later entries win over earlier ones.
 func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user account, mark string) []string {
