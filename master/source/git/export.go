@@ -67,8 +67,9 @@ func (g *Git) checkout(ctx context.Context, commit, gitDir, dir string) error {
 	if err := os.WriteFile(borrow, []byte(filepath.Join(g.mirror, "objects")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	// Filters and relative submodule URLs want to know where the repository comes from; LFS keeps its files in the mirror.
-	for _, setting := range [][2]string{{"core.bare", "false"}, {"remote.origin.url", g.url}, {"lfs.storage", filepath.Join(g.mirror, "lfs")}} {
+	// Filters and relative submodule URLs want to know where the repository comes from. (An lfs.storage in the mirror, to
+	// keep large files, would also be taken for the remote's when that is a local one.)
+	for _, setting := range [][2]string{{"core.bare", "false"}, {"remote.origin.url", g.url}} {
 		if err := run("config", setting[0], setting[1]); err != nil {
 			return err
 		}

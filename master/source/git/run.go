@@ -84,6 +84,6 @@ func environment(own []string) []string {
 func (g *Git) complaint(stderr string) string {
 	stderr = strings.ReplaceAll(stderr, g.url, redact(g.url))
 	lines := slices.DeleteFunc(strings.Split(stderr, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
-	const last = 4
+	const last = 6
 	return strings.Join(lines[max(0, len(lines)-last):], "; ")
 }
