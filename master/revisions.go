@@ -56,7 +56,7 @@ func (r *revisions) find(ctx context.Context, app fleet.Application, ref string)
 		}
 		return found{}, fmt.Errorf("resolve %q of %s: %w", ref, app.Name, err)
 	}
-	revision, err := r.journal.FindRevision(ctx, app.Name, origin.Commit, build.Recipe(app.Build))
+	revision, err := r.journal.FindRevision(ctx, app.Name, origin.Commit, build.Recipe(app))
 	if errors.Is(err, journal.ErrNotFound) {
 		return found{source: src, origin: origin}, nil
 	}

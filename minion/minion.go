@@ -85,6 +85,9 @@ func (m *Minion) wire() error {
 		return fmt.Errorf("open inbox: %w", err)
 	}
 	m.teardown = append(m.teardown, m.inbox.Close)
+	if torn := m.spool.Torn() + m.inbox.Torn(); torn > 0 {
+		m.log.Warn("the end of a log was torn and is cut off", "bytes", torn)
+	}
 	host, _, err := net.SplitHostPort(m.cfg.Master)
 	if err != nil {
 		return fmt.Errorf("master %q is not host:port: %w", m.cfg.Master, err)
@@ -138,14 +141,14 @@ func masterKey(cfg config.Minion) (wire.MasterKey, error) {
 	return key, nil
 }
 
-// Run serves until ctx is done: first it tells of jobs that a dead minion left in the middle, then it connects. ready is
-// called when that is told and jobs can come.
+// Run serves until ctx is done: first it brings back what a dead minion left in the middle, then it connects. ready is
+// called at once: bringing an old release back may take as long as its start scripts do, and must not be cut short.
 func (m *Minion) Run(ctx context.Context, ready func()) error {
+	ready()
 	if err := m.recover(ctx); err != nil {
 		return errors.Join(err, m.close())
 	}
 	m.log.Info("minion is up", "id", m.cfg.ID, "version", m.version, "master", m.cfg.Master, "fingerprint", m.key.Public.Fingerprint())
-	ready()
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(job fleet.Job) { m.enqueue(ctx, g, job) }
 	for _, job := range m.inbox.Unstarted() {

@@ -68,7 +68,7 @@ func (b *Builder) Build(ctx context.Context, app fleet.Application, src source.S
 		return rev, err
 	}
 	rev = fleet.Revision{
-		Digest: packed.Digest, App: app.Name, Origin: origin, Recipe: Recipe(app.Build), Size: packed.Size, Stored: stored,
+		Digest: packed.Digest, App: app.Name, Origin: origin, Recipe: Recipe(app), Size: packed.Size, Stored: stored,
 		Built: time.Now().UTC(), BuiltBy: by,
 	}
 	if err := b.Store.Put(ctx, rev, sealed, stored); err != nil {
@@ -155,18 +155,22 @@ func pack(ctx context.Context, w io.WriteSeeker, tree string, exclude []string, 
 	return packed, size, nil
 }
 
-// Recipe is a digest of what the build settings make of a tree. Timeouts have no part in it.
-func Recipe(b fleet.Build) string {
+// Recipe is a digest of all that makes an archive of a commit besides the commit: where its tree comes from and the build
+// settings. Timeouts have no part in it.
+func Recipe(app fleet.Application) string {
+	b := app.Build
 	type step struct {
 		Run  string            `json:"run,omitempty"`
 		Argv []string          `json:"argv,omitempty"`
 		Env  map[string]string `json:"env,omitempty"`
 	}
 	recipe := struct {
-		Steps   []step            `json:"steps,omitempty"`
-		Env     map[string]string `json:"env,omitempty"`
-		Exclude []string          `json:"exclude,omitempty"`
-	}{Env: b.Env, Exclude: b.Exclude}
+		URL        string            `json:"url"`
+		Submodules bool              `json:"submodules,omitempty"`
+		Steps      []step            `json:"steps,omitempty"`
+		Env        map[string]string `json:"env,omitempty"`
+		Exclude    []string          `json:"exclude,omitempty"`
+	}{URL: app.Source.URL, Submodules: app.Source.Submodules, Env: b.Env, Exclude: b.Exclude}
 	for _, s := range b.Steps {
 		recipe.Steps = append(recipe.Steps, step{s.Run, s.Argv, s.Env})
 	}

@@ -125,7 +125,7 @@ func TestABuildEndsAsAStoredRevisionThatUnpacks(t *testing.T) {
 		t.Errorf("output %q", b.lines)
 	}
 	stored, err := b.store.Stat(t.Context(), rev)
-	if err != nil || rev.Stored != stored || rev.Size == 0 || rev.App != "shop" || rev.BuiltBy != "ann" || rev.Origin != origin() || rev.Recipe != build.Recipe(settings) {
+	if err != nil || rev.Stored != stored || rev.Size == 0 || rev.App != "shop" || rev.BuiltBy != "ann" || rev.Origin != origin() || rev.Recipe != build.Recipe(fleet.Application{Build: settings}) {
 		t.Errorf("revision %+v, stored %d, %v", rev, stored, err)
 	}
 	if again := b.mustBuild(tree{"in": "content"}, settings); again.Digest != rev.Digest {
@@ -304,15 +304,19 @@ func TestGoBuildWorksAndIsReproducible(t *testing.T) {
 func TestTheRecipeIsWhatMakesADifference(t *testing.T) {
 	base := fleet.Build{Steps: []fleet.BuildStep{{Run: "make"}}, Env: map[string]string{"A": "1", "B": "2"}}
 	same := fleet.Build{Steps: []fleet.BuildStep{{Run: "make", Timeout: 5, Argv: []string{}}}, Env: map[string]string{"B": "2", "A": "1"}, Exclude: []string{}}
-	if build.Recipe(base) != build.Recipe(same) {
+	recipe := func(b fleet.Build) string { return build.Recipe(fleet.Application{Name: "shop", Build: b}) }
+	if recipe(base) != recipe(same) {
 		t.Error("a timeout or an empty list makes another recipe")
+	}
+	if build.Recipe(fleet.Application{Build: base, Source: fleet.SourceSpec{Submodules: true}}) == recipe(base) {
+		t.Error("submodules make the same recipe")
 	}
 	for what, other := range map[string]fleet.Build{
 		"step": {Steps: []fleet.BuildStep{{Run: "make all"}}, Env: base.Env}, "env": {Steps: base.Steps},
 		"argv":    {Steps: []fleet.BuildStep{{Argv: []string{"make"}}}, Env: base.Env},
 		"exclude": {Steps: base.Steps, Env: base.Env, Exclude: []string{"x"}},
 	} {
-		if build.Recipe(other) == build.Recipe(base) {
+		if recipe(other) == recipe(base) {
 			t.Errorf("another %s makes the same recipe", what)
 		}
 	}
