@@ -34,8 +34,7 @@ func (s *Server) enter(ctx context.Context, raw net.Conn) {
 }
 
 func (s *Server) countFailure(err error) {
-	var r *refusal
-	if errors.As(err, &r) {
+	if _, ok := errors.AsType[*refusal](err); ok {
 		s.counters.refused.Add(1)
 		return
 	}

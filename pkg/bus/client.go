@@ -38,7 +38,8 @@ type Client struct {
 }
 
 // Dial connects to the master and proves both sides' keys. ErrRefused: the master does not want our key; ErrBusy: not
-// now; ErrHandshake: it does not have the pinned key. Other errors are the network's, or ctx's.
+// now; ErrHandshake: it does not have the pinned key. Other errors are the network's, or ctx's,
+// which bounds Dial only.
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if cfg.Key.secret == nil {
 		return nil, errors.New("dial: a key is needed")

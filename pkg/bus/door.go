@@ -25,6 +25,7 @@ type door struct {
 func (d *door) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { d.listener.Close() }) //nolint:errcheck // that is what it is for
 	defer stop()
+	defer d.listener.Close() //nolint:errcheck // most likely it is closed already
 	defer d.work.Wait()
 	var pause time.Duration
 	for {

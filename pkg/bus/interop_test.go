@@ -35,24 +35,6 @@ func quickBeats(cfg *ServerConfig) {
 	cfg.Limits.Heartbeat, cfg.Limits.HeartbeatTimeout = 100*time.Millisecond, time.Second
 }
 
-// echo sends back what comes.
-func (m *master) echo(t *testing.T) (froms <-chan string) {
-	seen := make(chan string, 100)
-	go func() {
-		for {
-			from, body, err := m.Recv(t.Context())
-			if err != nil {
-				return
-			}
-			seen <- from
-			if err := m.Send(from, body); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
-	return seen
-}
-
 func TestLibzmqDealerTalksToTheMasterUnderTheIdentityOfItsKey(t *testing.T) {
 	m := startMaster(t, quickBeats)
 	cmd := libzmq(t, "dealer", m.Addr().String(), m.accept(t, "web1"), m.key.Public)

@@ -44,8 +44,7 @@ func ParseMasterKey(text string) (MasterKey, error) {
 	}
 	b, err := masterEncoding.DecodeString(encoded)
 	if err != nil {
-		var at base64.CorruptInputError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[base64.CorruptInputError](err); ok {
 			return MasterKey{}, fmt.Errorf("character %d of the master key cannot be in one", len(masterPrefix)+int(at)+1)
 		}
 		return MasterKey{}, fmt.Errorf("decode master key: %w", err)
