@@ -93,3 +93,13 @@ func TestTheReadmeSaysOnlyWhatTheMakefileHas(t *testing.T) {
 		}
 	}
 }
+
+func TestTheReadmeNamesOnlyCommandsThatExist(t *testing.T) {
+	for _, file := range []string{"README.md", "docs/exit-codes.md", "docs/configuration.md"} {
+		for _, m := range regexp.MustCompile("(?m)(?:`|^    )brine ([a-z]+)").FindAllStringSubmatch(read(t, file), -1) {
+			if _, err := os.Stat(filepath.Join(root(t), "cmd/brine/testdata/help/brine_"+m[1]+".txt")); err != nil {
+				t.Errorf("%s says brine %s: %v", file, m[1], err)
+			}
+		}
+	}
+}
