@@ -174,8 +174,7 @@ func (d *deployments) start(ctx context.Context, app fleet.Application, dep *fle
 		return nil, err
 	}
 	if err := d.journal.BeginDeployment(ctx, dep); err != nil {
-		var locked *journal.LockedError
-		if errors.As(err, &locked) {
+		if locked, ok := errors.AsType[*journal.LockedError](err); ok {
 			return nil, &fleet.Problem{Message: err.Error(), Hint: "brine watch " + string(locked.Holder.ID) + " shows it", Exit: fleet.ExitLocked}
 		}
 		return nil, fmt.Errorf("begin deployment: %w", err)
@@ -232,8 +231,7 @@ func (d *deployments) resume(ctx context.Context) error {
 
 // usage marks an error as one of what the user asked for or wrote.
 func usage(err error) error {
-	var p *fleet.Problem
-	if errors.As(err, &p) {
+	if _, ok := errors.AsType[*fleet.Problem](err); ok {
 		return err
 	}
 	return &fleet.Problem{Message: err.Error(), Exit: fleet.ExitUsage}

@@ -51,10 +51,10 @@ const (
 func (d *dispatcher) receive(ctx context.Context) error {
 	for {
 		from, body, err := d.bus.Recv(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return fmt.Errorf("receive from the bus: %w", err)
 		}
 		if err := d.handle(ctx, from, body); err != nil && ctx.Err() == nil {
@@ -204,10 +204,7 @@ func (d *dispatcher) record(ctx context.Context) error {
 				more = false
 			}
 		}
-		if err := d.commit(ctx, batch); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := d.commit(ctx, batch); ctx.Err() == nil && err != nil {
 			return err
 		}
 	}

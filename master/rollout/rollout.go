@@ -141,7 +141,7 @@ func (s *steps) revert(ctx context.Context) error {
 		}
 	}
 	if n := len(s.in(fleet.MinionFailed)); n > 0 {
-		return s.end(ctx, fleet.DeployFailed, fmt.Sprintf("%s; reverted, but %s did not come back", s.d.Reason, count(n, "minion")))
+		return s.end(ctx, fleet.DeployFailed, fmt.Sprintf("%s; reverted, but %s did not come back", s.d.Reason, minions(n)))
 	}
 	return s.end(ctx, fleet.Reverted, s.d.Reason+"; "+previous.Name()+" serves again")
 }
@@ -163,7 +163,7 @@ func (s *steps) succeed(ctx context.Context) error {
 	case active == 0:
 		return s.end(ctx, fleet.DeploySucceeded, "nothing to do: every minion is at this revision")
 	default:
-		return s.end(ctx, fleet.DeploySucceeded, count(active, "minion")+" active")
+		return s.end(ctx, fleet.DeploySucceeded, minions(active)+" active")
 	}
 }
 

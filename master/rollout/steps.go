@@ -163,7 +163,7 @@ func (s *steps) mayTakeOut(ctx context.Context, batch []*fleet.MinionProgress) e
 		}
 	}
 	if taken > 0 && serving < minimum {
-		return refusal{fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, count(minimum, "minion"), serving)}
+		return refusal{fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, minions(minimum), serving)}
 	}
 	return nil
 }

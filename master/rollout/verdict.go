@@ -60,16 +60,16 @@ func JudgeMinion(s fleet.Strategy, e Expected, g Got, now time.Time) Verdict {
 // JudgeRollout decides whether a rollout goes on after a batch: failed counts the minions that failed so far.
 func JudgeRollout(s fleet.Strategy, failed int) Verdict {
 	if failed > s.MaxFailures {
-		return Verdict{Fail, fmt.Sprintf("%s failed, max_failures is %d", count(failed, "minion"), s.MaxFailures)}
+		return Verdict{Fail, fmt.Sprintf("%s failed, max_failures is %d", minions(failed), s.MaxFailures)}
 	}
-	return Verdict{Pass, fmt.Sprintf("%s failed, max_failures is %d", count(failed, "minion"), s.MaxFailures)}
+	return Verdict{Pass, fmt.Sprintf("%s failed, max_failures is %d", minions(failed), s.MaxFailures)}
 }
 
-func count(n int, noun string) string {
+func minions(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 minion"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d minions", n)
 }
 
 func later(a, b time.Time) time.Time {
