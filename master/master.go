@@ -4,6 +4,7 @@ package master
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,14 +28,19 @@ import (
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/statedir"
 	"github.com/brine-deploy/brine/pkg/store"
 	stores "github.com/brine-deploy/brine/pkg/store/all"
 	"github.com/brine-deploy/brine/pkg/wire"
+	"github.com/brine-deploy/brine/pkg/wire/keyfile"
 	"github.com/brine-deploy/brine/returners"
 )
 
 // releaseFunction is the job that brings a revision to a minion.
 const releaseFunction = "deploy.release"
+
+// blobSecret is the length in bytes of the key that signs archive URLs: that of its HMAC-SHA256.
+const blobSecret = 32
 
 // Master is the daemon. Make it with New, then call Run once.
 type Master struct {
@@ -73,10 +79,11 @@ func New(ctx context.Context, cfg config.Master, version string, log *slog.Logge
 
 func (m *Master) wire(ctx context.Context) error {
 	state := m.cfg.StateDir
-	if err := m.own(state); err != nil {
+	release, err := statedir.Own(state)
+	if err != nil {
 		return err
 	}
-	var err error
+	m.teardown = append(m.teardown, release)
 	if m.journal, err = sqlite.Open(filepath.Join(state, "journal.db")); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
@@ -123,9 +130,13 @@ func (m *Master) wireStore(state string) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	m.store = store.New(driver)
-	secret, err := loadOrCreateSecret(filepath.Join(state, "blobs.key"))
+	secret, err := keyfile.LoadOrCreate(filepath.Join(state, "blobs.key"), blobSecret, func() ([]byte, error) {
+		b := make([]byte, blobSecret)
+		_, err := rand.Read(b)
+		return b, err
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("blob key: %w", err)
 	}
 	m.blobs = blobs.New(driver, secret)
 	return nil

@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/brine-deploy/brine/minion/grains"
@@ -27,6 +26,7 @@ import (
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/statedir"
 	"github.com/brine-deploy/brine/pkg/wire"
 )
 
@@ -71,9 +71,11 @@ func (m *Minion) wire() error {
 		return err
 	}
 	dir := m.cfg.StateDir
-	if err := m.own(dir); err != nil {
+	release, err := statedir.Own(dir)
+	if err != nil {
 		return err
 	}
+	m.teardown = append(m.teardown, release)
 	if m.key, err = bus.LoadOrCreateKey(filepath.Join(dir, "minion.key")); err != nil {
 		return fmt.Errorf("minion key: %w", err)
 	}
@@ -105,22 +107,6 @@ func (m *Minion) wire() error {
 }
 
 const spoolBytes = 256 << 20
-
-func (m *Minion) own(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("state_dir: %w", err)
-	}
-	lock := flock.New(filepath.Join(dir, "lock"))
-	held, err := lock.TryLock()
-	if err != nil {
-		return fmt.Errorf("lock state_dir: %w", err)
-	}
-	if !held {
-		return fmt.Errorf("state_dir %s is in use by another minion", dir)
-	}
-	m.teardown = append(m.teardown, lock.Unlock)
-	return nil
-}
 
 func masterKey(cfg config.Minion) (wire.MasterKey, error) {
 	text := cfg.MasterKey
