@@ -72,7 +72,9 @@ func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error
 		return d.pending(ctx, from, msg)
 	}
 	minion := fleet.MinionID(from)
-	d.roster.seen(minion, time.Now())
+	if !d.roster.seen(minion, time.Now()) {
+		return fmt.Errorf("%s was revoked", minion) // what it sent just before its connection was cut
+	}
 	switch m := msg.(type) {
 	case wire.Hello:
 		return d.hello(ctx, minion, m)

@@ -191,7 +191,7 @@ func (m *Master) listen(key bus.KeyPair) error {
 		Authorize: func(key fleet.Key, from net.Addr) (string, error) {
 			return m.keyring.Authorize(context.Background(), key, from)
 		},
-		Connected: m.dispatcher.connected, Disconnected: m.dispatcher.disconnected,
+		Guest: keyring.IsPending, Connected: m.dispatcher.connected, Disconnected: m.dispatcher.disconnected,
 	})
 	if err != nil {
 		return fmt.Errorf("bus.listen: %w", err)

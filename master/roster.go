@@ -80,13 +80,16 @@ func (r *roster) update(ctx context.Context, id fleet.MinionID, hello wire.Hello
 	return nil
 }
 
-func (r *roster) seen(id fleet.MinionID, now time.Time) {
+// seen notes that a minion spoke, and reports whether it may: whether its key is accepted.
+func (r *roster) seen(id fleet.MinionID, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m, ok := r.minions[id]; ok {
+	m, ok := r.minions[id]
+	if ok {
 		m.LastSeen = now
 		r.minions[id] = m
 	}
+	return ok
 }
 
 // gone keeps the time at which a minion disconnected over a restart of the master.
