@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	sources "github.com/brine-deploy/brine/master/source/all"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/target"
@@ -35,7 +36,7 @@ func (a *applications) list() ([]fleet.Application, error) {
 	if stamp == a.stamp {
 		return a.all, nil
 	}
-	all, err := config.LoadApplications(a.dir, config.AppChecks{Target: checkTarget, Balancers: a.balancers})
+	all, err := config.LoadApplications(a.dir, config.AppChecks{Target: checkTarget, Balancers: a.balancers, Sources: sources.Names()})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func main() {
 and moves minions in and out of load balancers. People and CI talk to it with brine, on its Unix socket.
 
 Settings: flag, then environment (BRINE_...), then file, then default.`,
-		Version: version, Config: "/etc/brine/master.yml", Flags: config.MasterFlags, Start: start,
+		Version: version, Config: config.MasterFile, Flags: config.MasterFlags, Start: start,
 	}, os.Args[1:], os.Stderr))
 }
 

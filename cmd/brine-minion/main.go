@@ -23,7 +23,7 @@ func main() {
 came of it. Its key is its identity and is made at the first start; the master accepts it by fingerprint or by token.
 
 Settings: flag, then environment (BRINE_...), then file, then default.`,
-		Version: version, Config: "/etc/brine/minion.yml", Flags: config.MinionFlags, Start: start,
+		Version: version, Config: config.MinionFile, Flags: config.MinionFlags, Start: start,
 	}, os.Args[1:], os.Stderr))
 }
 

@@ -51,13 +51,23 @@ func Build(dir string) error {
 		args, env = append(args, "-race"), append(os.Environ(), "CGO_ENABLED=1")
 	}
 	const module = "github.com/brine-deploy/brine/cmd/"
-	cmd := exec.Command("go", append(args, module+"brine", module+"brine-master", module+"brine-minion", module+"internal/fleettest/webapp")...)
+	if err := goBuild(env, append(args, module+"brine", module+"brine-master", module+"brine-minion")...); err != nil {
+		return err
+	}
+	return goBuild(os.Environ(), "build", "-o", dir, module+"internal/fleettest/webapp")
+}
+
+func goBuild(env []string, args ...string) error {
+	cmd := exec.Command("go", args...)
 	cmd.Env = env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build binaries: %w\n%s", err, out)
 	}
 	return nil
 }
+
+// noNap keeps the race detector from sleeping a second at each process's end.
+const noNap = "GORACE=atexit_sleep_ms=0"
 
 // New prepares a fleet in dir, which must have a short path: the API's socket lives there.
 func New(dir, bin string) (*Fleet, error) {
@@ -196,7 +206,7 @@ type Result struct {
 // Brine runs the CLI.
 func (f *Fleet) Brine(ctx context.Context, args ...string) Result {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.Bin, "brine"), args...)
-	cmd.Env = append(os.Environ(), "BRINE_SOCKET="+f.Socket)
+	cmd.Env = append(os.Environ(), "BRINE_SOCKET="+f.Socket, noNap)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // the exit code tells
@@ -220,7 +230,7 @@ func (f *Fleet) spawn(name, program string, args ...string) error {
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
 	cmd := exec.Command(filepath.Join(f.Bin, program), args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), f.Env...)
+	cmd.Env = append(append(os.Environ(), noNap), f.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)

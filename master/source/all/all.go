@@ -2,6 +2,7 @@
 package all
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -23,15 +24,22 @@ func drivers() []driver {
 	}
 }
 
+// Names lists the types.
+func Names() []string {
+	var names []string
+	for _, d := range drivers() {
+		names = append(names, d.name)
+	}
+	return names
+}
+
 // New makes the source of an application. It only looks at the spec: the source itself is asked by the methods. Drivers
 // keep what they have fetched in cacheDir, which may be shared by many sources. An unknown type lists the known ones.
 func New(spec fleet.SourceSpec, cacheDir string) (source.Source, error) {
-	var names []string
 	for _, d := range drivers() {
-		if d.name == spec.Type || spec.Type == "" && d.name == "git" {
+		if d.name == cmp.Or(spec.Type, "git") {
 			return d.open(spec, cacheDir)
 		}
-		names = append(names, d.name)
 	}
-	return nil, fmt.Errorf("unknown type %q; known: %s", spec.Type, strings.Join(names, ", "))
+	return nil, fmt.Errorf("unknown type %q; known: %s", spec.Type, strings.Join(Names(), ", "))
 }

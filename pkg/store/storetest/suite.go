@@ -194,7 +194,7 @@ func deletes(t *testing.T, d store.Driver) {
 func presigned(t *testing.T, d store.Driver) {
 	p, ok := d.(store.Presigner)
 	if !ok {
-		t.Skip("the driver does not presign: the master serves its objects")
+		return // the master serves its objects, see package blobs
 	}
 	b := content(1000, 5)
 	put(t, d, "app/x", b)
