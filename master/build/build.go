@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/brine-deploy/brine/master/source"
+	"github.com/brine-deploy/brine/pkg/appspec"
 	"github.com/brine-deploy/brine/pkg/archive"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -70,6 +71,9 @@ func (b *Builder) Build(ctx context.Context, app fleet.Application, src source.S
 	rev = fleet.Revision{
 		Digest: packed.Digest, App: app.Name, Origin: origin, Recipe: Recipe(app), Size: packed.Size, Stored: stored,
 		Built: time.Now().UTC(), BuiltBy: by,
+	}
+	if err := checkAppspec(tree, app.Build.Exclude); err != nil {
+		return fleet.Revision{}, err
 	}
 	if err := b.Store.Put(ctx, rev, sealed, stored); err != nil {
 		return fleet.Revision{}, err
@@ -153,6 +157,22 @@ func pack(ctx context.Context, w io.WriteSeeker, tree string, exclude []string, 
 		return archive.Packed{}, 0, fmt.Errorf("seal archive: %w", err)
 	}
 	return packed, size, nil
+}
+
+// checkAppspec refuses here what every minion would refuse, so that nobody is taken out of service for it. The tree has
+// been packed: it holds nothing but files, directories and links that stay in it.
+func checkAppspec(tree string, exclude []string) error {
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return fmt.Errorf("open tree: %w", err)
+	}
+	defer func() { _ = root.Close() }() // only read from
+	packed, err := archive.View(root.FS(), exclude)
+	if err != nil {
+		return err
+	}
+	_, err = appspec.Load(packed)
+	return err
 }
 
 // Recipe is a digest of all that makes an archive of a commit besides the commit: where its tree comes from and the build

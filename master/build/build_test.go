@@ -175,6 +175,26 @@ func TestBadSettingsAreFoundBeforeAnythingRuns(t *testing.T) {
 	}
 }
 
+func TestWhatEveryMinionWouldRefuseIsNotStored(t *testing.T) {
+	b := newBench(t)
+	const spec = "version: 0.0\nos: linux\nhooks: {AfterInstall: [{location: after.sh}]}"
+	b.mustBuild(tree{"appspec.yml": spec, "after.sh": "true"}, fleet.Build{})
+	b.mustBuild(tree{"appspec.yml": spec}, fleet.Build{Exclude: []string{"/appspec.*"}})
+	for want, c := range map[string]struct {
+		files   tree
+		exclude []string
+	}{
+		"appspec.yml:3:24: Script does not exist": {files: tree{"appspec.yml": spec}},
+		"location: after.sh":                      {files: tree{"appspec.yml": spec, "after.sh": "true"}, exclude: []string{"*.sh"}},
+		"appspec.yml:2:5: unsupported":            {files: tree{"appspec.yml": "version: 0.0\nos: windows"}},
+	} {
+		rev, err := b.build(t.Context(), c.files, fleet.Build{Exclude: c.exclude})
+		if err == nil || !strings.Contains(err.Error(), want) || rev.Digest != "" {
+			t.Errorf("%s: %v, %+v", want, err, rev)
+		}
+	}
+}
+
 func TestStepsSeeACleanEnvironment(t *testing.T) {
 	b := newBench(t)
 	t.Setenv("MASTER_SECRET", "hidden")

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -42,55 +40,24 @@ func readScripts(tree *os.Root, rec *record, order fleet.ReleaseOrder) (found sc
 	if err := found.addHooks(tree, dir, order); err != nil {
 		return nil, nil, err
 	}
-	for _, event := range slices.Sorted(maps.Keys(found)) {
-		for _, s := range found[event] {
-			if err := checkScript(tree, s.name); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
 	return found, notes, nil
 }
 
 func (f scripts) addAppspec(tree *os.Root, order fleet.ReleaseOrder) ([]string, error) {
-	for _, name := range appspec.Names() {
-		data, err := readSmall(tree, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		spec, err := appspec.Parse(name, data)
-		if err != nil {
-			return nil, err
-		}
-		for _, event := range appspec.Scripted() {
-			for _, s := range spec.Hooks[event] {
-				user, err := lookup(userOf(s, order))
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", s.Pos, err)
-				}
-				if _, err := tree.Stat(s.Location); err != nil {
-					return nil, fmt.Errorf("%s: Script does not exist at specified location: %s", s.Pos, s.Location)
-				}
-				f[event] = append(f[event], script{name: s.Location, timeout: s.Timeout, user: user})
-			}
-		}
-		return append(spec.Notes, spec.Unread("releases")...), nil
-	}
-	return nil, nil
-}
-
-// readSmall reads a file of the archive that has no reason to be big.
-func readSmall(tree *os.Root, name string) ([]byte, error) {
-	f, err := tree.Open(name)
+	spec, err := appspec.Load(tree.FS())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	const most = 2 << 20 // the parser refuses it long before
-	return io.ReadAll(io.LimitReader(f, most))
+	for _, event := range appspec.Scripted() {
+		for _, s := range spec.Hooks[event] {
+			user, err := lookup(userOf(s, order))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.Pos, err)
+			}
+			f[event] = append(f[event], script{name: s.Location, timeout: s.Timeout, user: user})
+		}
+	}
+	return append(spec.Notes, spec.Unread("releases")...), nil
 }
 
 func userOf(s appspec.Script, order fleet.ReleaseOrder) string {
@@ -116,31 +83,11 @@ func (f scripts) addHooks(tree *os.Root, dir string, order fleet.ReleaseOrder) e
 			return fmt.Errorf("both %s and %s are there: keep one of them", names[0], names[1])
 		}
 		for _, name := range names {
+			if err := appspec.CheckScript(tree.FS(), name); err != nil {
+				return err
+			}
 			f[event] = append(f[event], script{name: name, timeout: appspec.DefaultTimeout, user: user})
 		}
-	}
-	return nil
-}
-
-// checkScript finds what the kernel would say too late, and less clearly.
-func checkScript(tree *os.Root, name string) error {
-	info, err := tree.Stat(name)
-	if err != nil {
-		return fmt.Errorf("script %s: %w", name, err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("script %s is not a file", name)
-	}
-	f, err := tree.Open(name)
-	if err != nil {
-		return fmt.Errorf("script %s: %w", name, err)
-	}
-	defer func() { _ = f.Close() }()
-	start := make([]byte, 256)
-	n, _ := io.ReadFull(f, start) // it may be shorter
-	line, _, _ := bytes.Cut(start[:n], []byte("\n"))
-	if bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte("\r")) {
-		return fmt.Errorf("script %s: its first line ends in CR LF, so its interpreter would not be found: save it with LF", name)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package appspec reads appspec.yml, AWS CodeDeploy's description of an installation, as the real agent reads it for
-// servers (version 0.0, os linux). It is pure: bytes in, a checked Spec or complaints with file, line and column out.
+// servers (version 0.0, os linux). Bytes or a tree in, a checked Spec or complaints with file, line and column out.
 //
 // # Where it differs from the agent
 //

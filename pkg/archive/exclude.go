@@ -2,6 +2,8 @@ package archive
 
 import (
 	"fmt"
+	"io/fs"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -52,6 +54,27 @@ func (g globs) excludes(name string, dir bool) bool {
 		}
 	}
 	return out
+}
+
+// View is a tree as Pack would take it: what the patterns leave out is not there.
+func View(tree fs.FS, exclude []string) (fs.FS, error) {
+	skip, err := compile(exclude)
+	return view{tree, skip}, err
+}
+
+type view struct {
+	tree fs.FS
+	skip globs
+}
+
+// Open implements fs.FS.
+func (v view) Open(name string) (fs.File, error) {
+	for at, dir := name, false; at != "."; at, dir = path.Dir(at), true {
+		if v.skip.excludes(at, dir) {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+	}
+	return v.tree.Open(name)
 }
 
 // translate makes a regular expression of a glob without its leading "!" and its trailing "/".

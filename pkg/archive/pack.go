@@ -94,7 +94,9 @@ func (p *packer) walk(ctx context.Context) error {
 		return nil
 	})
 	if p.err == nil {
-		p.err = p.links.check()
+		if err := p.links.check(); err != nil {
+			p.err = fmt.Errorf("pack: %w; exclude it or remove it in a build step", err)
+		}
 	}
 	return p.err
 }
