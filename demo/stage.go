@@ -32,7 +32,7 @@ type stage struct {
 	procs     []*exec.Cmd
 }
 
-func say(line string) { fmt.Printf("\n\033[1m== %s\033[0m\n", line) }
+func say(line string) { fmt.Printf("\n== %s\n", line) }
 
 // build makes the directory with the git repository and the master's configuration.
 func build(ctx context.Context, bin string) (*stage, error) {
