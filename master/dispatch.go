@@ -123,9 +123,10 @@ func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.He
 	}
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
-	missed, err := d.journal.JobsAfter(ctx, minion, m.LastSeq, time.Now())
+	// All that it has not acknowledged: a minion knows a double by its id, and its numbers mean nothing to a new journal.
+	missed, err := d.journal.JobsAfter(ctx, minion, 0, time.Now())
 	if err != nil {
-		return fmt.Errorf("jobs after %d: %w", m.LastSeq, err)
+		return fmt.Errorf("jobs that %s missed: %w", minion, err)
 	}
 	for _, e := range missed {
 		if err := d.send(string(minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
