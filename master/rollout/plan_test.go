@@ -145,7 +145,7 @@ func TestVerdictOfAMinion(t *testing.T) {
 	}{
 		{"nothing yet", Got{}, time.Second, Wait, "installing"},
 		{"succeeded", Got{Return: ret(fleet.Succeeded, "")}, time.Second, Pass, "validated"},
-		{"failed", Got{Return: ret(fleet.Failed, "hook x failed")}, time.Second, Fail, "failed: hook x failed"},
+		{"failed", Got{Return: ret(fleet.Failed, "hook x failed")}, time.Second, Fail, "hook x failed"},
 		{"interrupted", Got{Return: ret(fleet.Interrupted, "died")}, time.Second, Fail, "interrupted: died"},
 		{"gone for a short time", Got{GoneSince: now.Add(time.Second)}, 30 * time.Second, Wait, ""},
 		{"gone for too long", Got{GoneSince: now.Add(time.Second)}, 61 * time.Second, Fail, "lost"},

@@ -46,6 +46,8 @@ func JudgeMinion(s fleet.Strategy, e Expected, g Got, now time.Time) Verdict {
 	switch {
 	case g.Return != nil && g.Return.Outcome == fleet.Succeeded:
 		return Verdict{Pass, "installed and validated"}
+	case g.Return != nil && g.Return.Outcome == fleet.Failed && g.Return.Reason != "":
+		return Verdict{Fail, g.Return.Reason}
 	case g.Return != nil:
 		return Verdict{Fail, fmt.Sprintf("%s: %s", g.Return.Outcome, g.Return.Reason)}
 	case !g.GoneSince.IsZero() && now.Sub(later(g.GoneSince, e.Published)) >= lostAfter:
