@@ -124,17 +124,17 @@ func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.He
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	// All that it has not acknowledged: a minion knows a double by its id, and its numbers mean nothing to a new journal.
-	missed, err := d.journal.JobsAfter(ctx, minion, 0, time.Now())
+	due, err := d.journal.Arrived(ctx, minion, time.Now())
 	if err != nil {
-		return fmt.Errorf("jobs that %s missed: %w", minion, err)
+		return err
 	}
-	for _, e := range missed {
+	for _, e := range due.Jobs {
 		if err := d.send(string(minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
 			return err
 		}
 	}
 	d.presence.setReady(minion)
-	d.log.Info("minion connected", "minion", minion, "version", m.Version, "missed", len(missed), "spooled", m.Spooled)
+	d.log.Info("minion connected", "minion", minion, "version", m.Version, "missed", len(due.Jobs), "spooled", m.Spooled)
 	d.back(minion)
 	return nil
 }

@@ -34,8 +34,8 @@ type Signer func(fleet.Job) (body, sig []byte, err error)
 // AddJobs writes jobs down before they are sent, and returns an envelope for each, in the same order. A job that its
 // minion was given before is not added again: its envelope is the one that it got then. Every job has a deadline.
 //
-// A body may hold secrets. It is dropped as soon as it is not to be sent any more, at the latest an hour after its deadline
-// when other jobs are added.
+// A body may hold secrets. It is dropped as soon as it is not to be sent any more: when it is acknowledged, killed or
+// expired.
 func (j *Journal) AddJobs(
 	ctx context.Context, deployment fleet.DeploymentID, app fleet.AppName, group fleet.GroupName, jobs []fleet.Job, sign Signer,
 ) (list []Envelope, err error) {
@@ -49,29 +49,12 @@ func (j *Journal) AddJobs(
 			}
 			list = append(list, e)
 		}
-		return t.sweep(ctx, time.Now())
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return list, nil
-}
-
-// JobsAfter returns what a minion is to be sent that comes after seq: neither acknowledged nor over its deadline, in order.
-func (j *Journal) JobsAfter(ctx context.Context, id fleet.MinionID, seq uint64, now time.Time) (list []Envelope, err error) {
-	defer wrap(&err, "list jobs of minion %s", id)
-	return all(ctx, j, readEnvelope, envelopeColumns+
-		` WHERE minion = ? AND seq > ? AND body IS NOT NULL AND deadline > ? ORDER BY seq`, id, seq, nanos(now))
-}
-
-// Ack writes down that a minion has a job safe. It is not sent again. An unknown number changes nothing.
-func (j *Journal) Ack(ctx context.Context, id fleet.MinionID, seq uint64) (err error) {
-	defer wrap(&err, "acknowledge job %d of minion %s", seq, id)
-	return j.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE deliveries SET body = NULL, sig = NULL WHERE minion = ? AND seq = ? AND body IS NOT NULL`,
-			id, seq)
-		return err
-	})
 }
 
 // Jobs returns the newest jobs, newest first, at most limit.
@@ -162,12 +145,5 @@ func (t *tx) describeJob(ctx context.Context, of JobInfo, job fleet.Job) error {
 	}
 	_, err = t.exec(ctx, `INSERT INTO jobs (id, deployment, app, grp, who, issued, job) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`, job.ID, of.Deployment, of.App, of.Group, job.By, nanos(job.Issued), text)
-	return err
-}
-
-// sweep drops the bodies of jobs whose deadline is long gone, counting in a clock that was put right.
-func (t *tx) sweep(ctx context.Context, now time.Time) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET body = NULL, sig = NULL WHERE body IS NOT NULL AND deadline < ?`,
-		nanos(now.Add(-time.Hour)))
 	return err
 }

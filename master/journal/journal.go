@@ -53,7 +53,9 @@ func (j *Journal) prepare(ctx context.Context, t *tx) error {
 	if err := t.migrate(ctx); err != nil {
 		return err
 	}
-	if err := t.sweep(ctx, time.Now()); err != nil {
+	// Whoever was connected may have got what was sent to it.
+	if _, err := t.exec(ctx, `UPDATE deliveries SET unsure = TRUE
+		WHERE delivered = 0 AND minion IN (SELECT id FROM minions WHERE connected)`); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, `UPDATE minions SET connected = FALSE, since = last_seen WHERE connected`)

@@ -3,13 +3,15 @@ package journal
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 // RecordReturns writes down the parts of returns in one transaction, and what each tells in the log: MinionEvent for its
-// Event, JobReturned for the last part. A part that was recorded before changes nothing. A part of a job that its minion
-// was never given is kept out; unknown counts those, and they may be acknowledged like the others.
+// Event, JobReturned for the last part. A part that was recorded before changes nothing, and neither does a second last
+// part: that of a minion that died after it had spooled the first. A part of a job that its minion was never given is kept
+// out; unknown counts those, and they may be acknowledged like the others.
 func (j *Journal) RecordReturns(ctx context.Context, returns []fleet.Return) (unknown int, err error) {
 	defer wrap(&err, "record returns")
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
@@ -67,7 +69,7 @@ func readReturn(scan scanner) (fleet.Return, error) {
 
 // recordReturn writes down one part, unless its job is not known.
 func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err error) {
-	base, seen, err := t.attribute(ctx, r)
+	base, seen, delivered, err := t.attribute(ctx, r)
 	if unknown, err := absent(err); unknown || err != nil {
 		return false, err
 	}
@@ -81,25 +83,40 @@ func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err 
 		}
 		seq = t.logged
 	}
-	_, err = t.exec(ctx, `INSERT INTO returns (job, minion, part, last, seq) VALUES (?, ?, ?, ?, ?)`,
-		r.Job, r.Minion, r.Part, r.Last, seq)
-	if err != nil || !r.Last {
+	_, err = t.exec(ctx, `INSERT INTO returns (job, minion, part, last, seq, outcome) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.Job, r.Minion, r.Part, r.Last, seq, r.Outcome)
+	if err != nil || !r.Last || r.Part == masterPart {
 		return true, err
 	}
-	_, err = t.exec(ctx, `UPDATE deliveries SET body = NULL, sig = NULL WHERE job = ? AND minion = ? AND body IS NOT NULL`,
-		r.Job, r.Minion)
-	return true, err
+	return true, t.answered(ctx, r, delivered)
 }
 
-// attribute says what the records of a return have in common, and whether this part was recorded before.
-func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, err error) {
+// answered notes that a minion which returns a job has had it. What the minion says takes the place of what the master had
+// to say for it.
+func (t *tx) answered(ctx context.Context, r fleet.Return, delivered int64) error {
+	if delivered > 0 {
+		return nil
+	}
+	if delivered == never {
+		if _, err := t.exec(ctx, `DELETE FROM returns WHERE job = ? AND minion = ? AND part = ?`, r.Job, r.Minion, masterPart); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE job = ? AND minion = ?`,
+		nanos(time.Now()), r.Job, r.Minion)
+	return err
+}
+
+// attribute says what the records of a return have in common, whether this part was recorded before, and when its minion
+// got the job.
+func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, delivered int64, err error) {
 	base, err = one(ctx, t, func(scan scanner) (base fleet.Record, err error) {
 		base = fleet.Record{Job: r.Job, Minion: r.Minion}
-		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &seen)
-	}, `SELECT j.deployment, j.app, j.grp, j.who, EXISTS (
-			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND r.part = ?)
-		FROM deliveries AS d JOIN jobs AS j ON j.id = d.job WHERE d.job = ? AND d.minion = ?`, r.Part, r.Job, r.Minion)
-	return base, seen, err
+		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &delivered, &seen)
+	}, `SELECT j.deployment, j.app, j.grp, j.who, d.delivered, EXISTS (
+			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND (r.part = ? OR ? AND r.last AND r.part >= 0))
+		FROM deliveries AS d JOIN jobs AS j ON j.id = d.job WHERE d.job = ? AND d.minion = ?`, r.Part, r.Last, r.Job, r.Minion)
+	return base, seen, delivered, err
 }
 
 // recordsOf says in the log what a part tells; the last record is the one that the part is read back from.

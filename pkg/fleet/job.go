@@ -28,19 +28,23 @@ type Call struct {
 // Outcome says how a job ended on its minion.
 type Outcome string
 
-// The outcomes of a job. Refused jobs never ran; interrupted ones ran in part and are never run again by themselves.
+// The outcomes of a job. Refused and expired jobs never ran; interrupted ones ran in part and are never run again by
+// themselves. A job ends with one outcome for each of its minions. Expired is the master's word, and so is killed for a
+// minion that never got the job; the rest is the minion's own.
 const (
 	Succeeded   Outcome = "succeeded"
 	Failed      Outcome = "failed"
 	Refused     Outcome = "refused"     // signature, target, deadline or number was wrong, or the function is unknown
 	Interrupted Outcome = "interrupted" // the minion died inside the job
+	Killed      Outcome = "killed"      // a person stopped it, or withdrew it before it ran: Reason says who, and which
+	Expired     Outcome = "expired"     // its deadline passed before the minion had it
 )
 
 // Return is a minion's answer to a job. Parts that are not Last tell of progress: they carry Event only.
 type Return struct {
 	Job     JobID           `json:"job"`
 	Minion  MinionID        `json:"minion"`
-	Part    int             `json:"part"` // from 0, without gaps
+	Part    int             `json:"part"` // from 0, without gaps; -1 when the master says it for the minion
 	Last    bool            `json:"last"`
 	Time    time.Time       `json:"time"`
 	Event   *EventResult    `json:"event,omitempty"`

@@ -59,7 +59,7 @@ func (c *counts) add(r fleet.Record) {
 		c.events.WithLabelValues(app, group, event, outcome).Inc()
 		c.eventDurations.WithLabelValues(app, group, event).Observe(r.Event.Ended.Sub(r.Event.Started).Seconds())
 	case r.Kind == fleet.JobReturned && r.Return != nil:
-		outcome := known(r.Return.Outcome, fleet.Succeeded, fleet.Failed, fleet.Refused, fleet.Interrupted)
+		outcome := known(r.Return.Outcome, fleet.Succeeded, fleet.Failed, fleet.Refused, fleet.Interrupted, fleet.Killed, fleet.Expired)
 		c.returns.WithLabelValues(outcome).Inc()
 	case r.Kind == fleet.KeyChanged && r.Key != "":
 		c.keys.WithLabelValues(string(r.Key)).Inc()

@@ -25,6 +25,8 @@ func Suite(t *testing.T, fresh func(*testing.T) func() (*journal.Journal, error)
 		"A job is numbered once and sent until acknowledged":      jobs,
 		"A job's secrets go when it is not to be sent any more":   secrets,
 		"A part delivered twice is recorded once":                 returns,
+		"A job that does not arrive in time expires once":         expiry,
+		"A job is killed where it is":                             killing,
 		"A group is deployed to by one at a time":                 lock,
 		"Deployments are listed newest first":                     history,
 		"A revision is found by what it was built from":           revisions,
@@ -180,21 +182,15 @@ func jobs(t *testing.T, f *fixture) {
 	same(t, again[0], first[1])
 	same(t, again[1].Seq, 2)
 
-	due, err := f.JobsAfter(ctx, "web1", 0, now)
+	due, err := f.Arrived(ctx, "web1", now)
 	check(t, err)
-	same(t, due, []journal.Envelope{first[1], again[1]})
-	due, err = f.JobsAfter(ctx, "web1", 1, now)
-	check(t, err)
-	same(t, due, again[1:])
-	due, err = f.JobsAfter(ctx, "web1", 0, now.Add(2*time.Hour))
-	check(t, err)
-	same(t, len(due), 0)
+	same(t, due.Jobs, []journal.Envelope{first[1], again[1]})
 
 	check(t, f.Ack(ctx, "web1", 1))
 	check(t, f.Ack(ctx, "web1", 99))
-	due, err = f.JobsAfter(ctx, "web1", 0, now)
+	due, err = f.Arrived(ctx, "web1", now)
 	check(t, err)
-	same(t, due, again[1:])
+	same(t, due.Jobs, again[1:])
 
 	list, err := f.Jobs(ctx, 10)
 	check(t, err)
@@ -222,6 +218,8 @@ func secrets(t *testing.T, f *fixture) {
 	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
 	check(t, err)
 	check(t, f.DeleteMinion(ctx, "web2"))
+	_, err = f.Expire(ctx, time.Now(), func(fleet.MinionID) bool { return false })
+	check(t, err)
 	again, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
 	check(t, err)
 	for i, e := range again {
@@ -524,4 +522,104 @@ func same[T any](t *testing.T, got, want T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+}
+
+// nobody is connected.
+func nobody(fleet.MinionID) bool { return false }
+
+// outcomes gives how each minion's copy of a job ended.
+func outcomes(t *testing.T, f *fixture, id fleet.JobID) map[fleet.MinionID]fleet.Outcome {
+	t.Helper()
+	list, err := f.Returns(t.Context(), id)
+	check(t, err)
+	ends := map[fleet.MinionID]fleet.Outcome{}
+	for _, r := range list {
+		if ends[r.Minion] != "" {
+			t.Errorf("%s has two outcomes of %s", r.Minion, id)
+		}
+		ends[r.Minion] = r.Outcome
+	}
+	return ends
+}
+
+func expiry(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	list, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "lost"), job("j1", "done")}, sign)
+	check(t, err)
+	check(t, f.Ack(ctx, "done", 1))
+	check(t, f.Disconnected(ctx, "lost")) // it may have got its copy
+	later := list[0].Deadline.Add(time.Second)
+	busy := func(id fleet.MinionID) bool { return id == "busy" }
+	for want := 1; want >= 0; want-- {
+		n, err := f.Expire(ctx, later, busy)
+		check(t, err)
+		same(t, n, want)
+	}
+	same(t, outcomes(t, f, "j1"), map[fleet.MinionID]fleet.Outcome{"away": fleet.Expired})
+
+	due, err := f.Arrived(ctx, "lost", later) // it is asked, though it is late
+	check(t, err)
+	same(t, len(due.Jobs), 1)
+	due, err = f.Arrived(ctx, "busy", later)
+	check(t, err)
+	same(t, len(due.Jobs), 0)
+	_, err = f.Expire(ctx, later.Add(24*time.Hour), busy)
+	check(t, err)
+	same(t, outcomes(t, f, "j1"), map[fleet.MinionID]fleet.Outcome{"away": fleet.Expired, "busy": fleet.Expired, "lost": fleet.Expired})
+
+	// It had run after all: no return is lost, and the minion's word counts.
+	for range 2 {
+		_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "lost", Last: true, Outcome: fleet.Succeeded}})
+		check(t, err)
+	}
+	same(t, outcomes(t, f, "j1")["lost"], fleet.Succeeded)
+
+	// What a minion will not even take has an outcome too.
+	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "done")}, sign)
+	check(t, err)
+	check(t, f.Refuse(ctx, "done", 2, "signature is wrong"))
+	same(t, outcomes(t, f, "j2"), map[fleet.MinionID]fleet.Outcome{"done": fleet.Refused})
+	f.reopen(t)
+	due, err = f.Arrived(ctx, "done", noon)
+	check(t, err)
+	same(t, len(due.Jobs), 0)
+}
+
+func killing(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "done"), job("j1", "lost"), job("j1", "near")}, sign)
+	check(t, err)
+	check(t, f.Ack(ctx, "busy", 1))
+	check(t, f.Disconnected(ctx, "lost"))
+	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "done", Last: true, Outcome: fleet.Failed}})
+	check(t, err)
+	kill := func() journal.Killing {
+		k, err := f.Kill(ctx, "j1", "alice", func(id fleet.MinionID) bool { return id == "near" })
+		check(t, err)
+		return k
+	}
+	tell := []journal.Order{{Minion: "busy", Job: "j1", By: "alice"}, {Minion: "lost", Job: "j1", By: "alice"}, {Minion: "near", Job: "j1", By: "alice"}}
+	same(t, kill(), journal.Killing{Withdrawn: []fleet.MinionID{"away"}, Tell: tell, Ended: []fleet.MinionID{"done"}})
+	same(t, kill(), journal.Killing{Tell: tell, Ended: []fleet.MinionID{"away", "done"}})
+	same(t, outcomes(t, f, "j1"), map[fleet.MinionID]fleet.Outcome{"away": fleet.Killed, "done": fleet.Failed})
+
+	for _, id := range []fleet.MinionID{"busy", "lost"} { // they are told until they say what came of it
+		due, err := f.Arrived(ctx, id, time.Now())
+		check(t, err)
+		same(t, due, journal.Due{Kill: []journal.Order{{Minion: id, Job: "j1", By: "alice"}}})
+	}
+	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "busy", Last: true, Outcome: fleet.Killed}})
+	check(t, err)
+	due, err := f.Arrived(ctx, "busy", time.Now())
+	check(t, err)
+	same(t, due, journal.Due{})
+
+	list, err := f.Tallies(ctx, 10)
+	check(t, err)
+	same(t, list[0].Outcomes, map[fleet.Outcome]int{fleet.Killed: 2, fleet.Failed: 1})
+	same(t, []int{list[0].Minions, list[0].Delivered}, []int{5, 0})
+	copies, err := f.Deliveries(ctx, "j1")
+	check(t, err)
+	same(t, []bool{copies[0].Delivered.IsZero(), copies[1].Delivered.IsZero(), copies[3].Unsure}, []bool{true, false, true})
+	same(t, copies[3].Killer, "alice")
 }
