@@ -3,6 +3,8 @@ package master
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -51,8 +53,17 @@ func (m *Master) gauges(g returners.Gauger) {
 // urls is the store as revisions see it: an archive that the store cannot hand out itself is handed out by the master.
 type urls struct{ *Master }
 
+// Has finds out what can be found out without reading the archive: that somebody cut it short, for example.
 func (u urls) Has(ctx context.Context, revision fleet.Revision) (bool, error) {
-	return u.store.Has(ctx, revision)
+	size, err := u.store.Stat(ctx, revision)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err == nil && size != revision.Stored:
+		return false, fmt.Errorf("archive %s has %d bytes instead of %d: it was changed there; remove it from the store and deploy its ref, which builds it again",
+			store.Name(revision), size, revision.Stored)
+	}
+	return err == nil, err
 }
 
 func (u urls) URL(ctx context.Context, revision fleet.Revision, ttl time.Duration) (string, error) {

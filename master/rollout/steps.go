@@ -69,13 +69,17 @@ func batches(d *fleet.Deployment) [][]*fleet.MinionProgress {
 	return out
 }
 
-// prepare makes sure that there is a revision and that the pool can be used, before anything is touched.
+// prepare makes sure that there is a revision, in the store too, and that the pool can be used, before anything is
+// touched.
 func (s *steps) prepare(ctx context.Context) error {
 	if s.d.Status == fleet.Queued {
 		s.d.Status = fleet.Running
 		if err := s.save(ctx, s.statusRecord()); err != nil {
 			return err
 		}
+	}
+	if err := s.checkPool(ctx); err != nil { // a build may take long
+		return err
 	}
 	if s.d.Revision == nil {
 		revision, err := s.Revisions.Prepare(ctx, s.app, s.d.Ref, s.d.By, func(line string) { s.note(ctx, line) })
@@ -86,6 +90,9 @@ func (s *steps) prepare(ctx context.Context) error {
 		if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
 			return err
 		}
+	}
+	if _, _, err := s.Revisions.Fetch(ctx, *s.d.Revision, s.timeout()); err != nil {
+		return refusal{fmt.Errorf("revision %s: %w", s.d.Revision.Digest.Short(), err)}
 	}
 	return s.checkPool(ctx)
 }

@@ -129,6 +129,9 @@ func (d *deploy) unpack(ctx context.Context, staging string) error {
 	if sealed.err != nil {
 		return sealed.err // clearer than what the decoder makes of it
 	}
+	if errors.Is(err, archive.ErrAltered) || errors.Is(err, archive.ErrDigest) {
+		return fmt.Errorf("%w; remove it from the store and deploy its ref, which builds it again", err)
+	}
 	return err
 }
 

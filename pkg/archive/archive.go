@@ -36,19 +36,45 @@ func Seal(w io.Writer, identity string) (io.WriteCloser, error) {
 	return sealed, nil
 }
 
+// ErrAltered says that what was read is not what Seal wrote.
+var ErrAltered = errors.New("sealed archive was altered")
+
 // Open decrypts what Seal made. Every byte that the returned reader gives is authentic, and it gives io.EOF only at the
-// end that Seal wrote.
+// end that Seal wrote. Errors are r's, or ErrAltered.
 func Open(r io.Reader, identity string) (io.Reader, error) {
 	id, err := age.ParseX25519Identity(identity)
 	if err != nil {
 		return nil, errIdentity
 	}
-	opened, err := age.Decrypt(r, id)
+	sealed := &remembering{r: r}
+	plain, err := age.Decrypt(sealed, id)
 	if _, wrongKey := errors.AsType[*age.NoIdentityMatchError](err); wrongKey {
 		return nil, fmt.Errorf("open sealed archive: it was sealed for another identity: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open sealed archive: %w", err)
+		return nil, sealed.blame(fmt.Errorf("open sealed archive: %w", err))
 	}
-	return opened, nil
+	return &opened{plain, sealed}, nil
+}
+
+// opened tells what is wrong with the sealed bytes from what is wrong with their reader.
+type opened struct {
+	plain  io.Reader
+	sealed *remembering
+}
+
+func (o *opened) Read(b []byte) (int, error) {
+	n, err := o.plain.Read(b)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, o.sealed.blame(err)
+}
+
+// blame says that the bytes are altered, unless they could not be read.
+func (m *remembering) blame(err error) error {
+	if m.err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAltered, err)
 }
