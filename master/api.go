@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -42,6 +43,9 @@ func listenAPI(cfg config.API) (net.Listener, error) {
 		return nil, fmt.Errorf("api.mode %q is not an octal file mode", cfg.Mode)
 	}
 	l, err := net.Listen("unix", cfg.Socket)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("api.socket: the directory %s does not exist: make it, or set api.socket in master.yml", filepath.Dir(cfg.Socket))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on api socket: %w", err)
 	}

@@ -1,7 +1,9 @@
 package master
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +48,9 @@ func (a *applications) list() ([]fleet.Application, error) {
 
 func (a *applications) now() (string, error) {
 	entries, err := os.ReadDir(a.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("apps: the directory %s does not exist: make it, or set apps in master.yml", a.dir)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read applications: %w", err)
 	}
