@@ -72,7 +72,10 @@ func eventName(e fleet.EventResult) string {
 func why(e fleet.EventResult) string {
 	reason := text.Line(e.Reason)
 	if rest, ok := strings.CutPrefix(reason, "Script at specified location: "+text.Line(e.Script)+" "); ok {
-		reason = strings.TrimPrefix(strings.TrimPrefix(rest, "failed with "), "failed ")
+		reason = strings.TrimPrefix(rest, "failed with ")
+		if over, ok := strings.CutPrefix(reason, "failed to "); ok {
+			reason = "did not " + over
+		}
 	}
 	code := fmt.Sprintf("exit code %d", e.ExitCode)
 	switch {

@@ -66,6 +66,12 @@ func TestRecordsBecomePlainLines(t *testing.T) {
 				Reason: "Script at specified location: v.sh failed with exit code 1",
 			}}, "12:00:01 web1  installing  ValidateService v.sh failed: exit code 1 (0.0s)", progress.Bad,
 		},
+		{
+			"a script that hung", fleet.Record{Kind: fleet.MinionEvent, Minion: "web1", Event: &fleet.EventResult{
+				Event: fleet.ValidateService, Script: "v.sh", Outcome: fleet.EventFailed, ExitCode: 137,
+				Reason: "Script at specified location: v.sh failed to complete in 2 seconds",
+			}}, "12:00:01 web1  installing  ValidateService v.sh failed: did not complete in 2 seconds, exit code 137 (0.0s)", progress.Bad,
+		},
 		{"an event that runs", fleet.Record{Kind: fleet.MinionEvent, Minion: "web1", Event: event(fleet.Install, fleet.EventRunning, 0, 0)}, "", 0},
 		{"a pool", fleet.Record{Kind: fleet.PoolChanged, Minion: "web1", Message: "out of lb/shop"}, "12:00:01 web1  installing  out of lb/shop", progress.Dim},
 		{"a key", fleet.Record{Kind: fleet.KeyChanged, Minion: "web9"}, "", 0},
