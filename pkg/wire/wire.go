@@ -4,8 +4,8 @@
 // A message is one msgpack map: "v" is the version, "t" the type, the rest are the fields of the type. Fields that a
 // reader does not know are ignored, so that fields can be added; an unknown version or type is refused.
 //
-//	minion -> master   hello enrol ack ret request
-//	master -> minion   job rack reply ctl
+//	minion -> master   hello enrol ack ret request probe chunk
+//	master -> minion   job rack reply ctl echo chunkack
 //
 // The nouns of package fleet that travel whole (a job, a return) do so as JSON inside a msgpack bin: one form for the
 // bus, the journal and the returners, and no msgpack extension type is needed, so all are refused.
@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -35,9 +36,26 @@ type Hello struct {
 	Version string       `msgpack:"version"`
 }
 
-// Ack tells that a minion has written a job down.
+// Ack tells that a minion has written a job down; or, when Refused is not empty, that it will not, and why.
 type Ack struct {
-	Seq uint64 `msgpack:"seq"`
+	Seq     uint64 `msgpack:"seq"`
+	Refused string `msgpack:"refused,omitempty"`
+}
+
+// Probe measures the way to the master and back, and the distance between the clocks; the Echo has the same N. It comes
+// before each hello and every now and then. The rest tells what the probe before it has found, and what waits.
+type Probe struct {
+	N         uint64        `msgpack:"n"`
+	RoundTrip time.Duration `msgpack:"rtt,omitempty"`  // zero: not known yet
+	Skew      time.Duration `msgpack:"skew,omitempty"` // the minion's clock minus the master's
+	Spooled   int           `msgpack:"spooled"`        // returns that wait for their rack
+	Dropped   uint64        `msgpack:"dropped"`        // parts that a full spool has lost since the minion's start
+}
+
+// Echo answers a Probe at once. Now is the master's clock, in nanoseconds since 1970.
+type Echo struct {
+	N   uint64 `msgpack:"n"`
+	Now int64  `msgpack:"now"`
 }
 
 // Ret carries one part of a return. RSeq numbers what this minion returns.
@@ -79,10 +97,12 @@ type Reply struct {
 	Error string          `msgpack:"error,omitempty"`
 }
 
-// Ctl tells a minion something about itself or its connection.
+// Ctl tells a minion something about itself, its connection or one of its jobs. It has no signature: the connection's CURVE
+// key, which the minion pins, is the master's word. That is enough to stop what a signature has started, not to start it.
 type Ctl struct {
-	Verb   string `msgpack:"verb"`
-	Reason string `msgpack:"reason,omitempty"`
+	Verb   string      `msgpack:"verb"`
+	Reason string      `msgpack:"reason,omitempty"`
+	Job    fleet.JobID `msgpack:"job,omitempty"` // of kill
 }
 
 // The verbs of Ctl.
@@ -94,6 +114,7 @@ const (
 	CtlPending  = "pending"  // the key waits for an operator
 	CtlAccepted = "accepted" // the key is accepted now: connect anew
 	CtlRejected = "rejected" // the key or the token is refused
+	CtlKill     = "kill"     // stop Job, running or not; Reason says who wants that
 )
 
 // ret is Ret on the wire.
@@ -117,7 +138,8 @@ type TypeError struct{ Type string }
 
 func (e *TypeError) Error() string { return fmt.Sprintf("message has unknown type %q", e.Type) }
 
-// Encode returns the bytes of msg, which is a Hello, Ack, Ret, Enrol, Request, Job, Rack, Reply or Ctl.
+// Encode returns the bytes of msg, which is a Hello, Ack, Ret, Enrol, Request, Job, Rack, Reply, Ctl, Probe, Echo,
+// Chunk or ChunkAck.
 func Encode(msg any) ([]byte, error) {
 	switch m := msg.(type) {
 	case Hello:
@@ -142,6 +164,14 @@ func Encode(msg any) ([]byte, error) {
 		return encode("reply", m)
 	case Ctl:
 		return encode("ctl", m)
+	case Probe:
+		return encode("probe", m)
+	case Echo:
+		return encode("echo", m)
+	case Chunk:
+		return encode("chunk", m)
+	case ChunkAck:
+		return encode("chunkack", m)
 	default:
 		return nil, fmt.Errorf("%T is not a message", msg)
 	}
@@ -182,6 +212,14 @@ func Decode(b []byte) (any, error) {
 		return decode[Reply](b)
 	case "ctl":
 		return decode[Ctl](b)
+	case "probe":
+		return decode[Probe](b)
+	case "echo":
+		return decode[Echo](b)
+	case "chunk":
+		return decode[Chunk](b)
+	case "chunkack":
+		return decode[ChunkAck](b)
 	default:
 		return nil, &TypeError{head.Type}
 	}

@@ -36,6 +36,12 @@ func samples() map[string]any {
 		"rack":    Rack{RSeq: 9},
 		"reply":   Reply{ID: 7, Body: json.RawMessage(`[]`), Error: "no"},
 		"ctl":     Ctl{Verb: CtlRefresh, Reason: "grains wanted"},
+		"kill":    Ctl{Verb: CtlKill, Reason: "alice", Job: "j1"},
+		"refusal": Ack{Seq: 5, Refused: "signature of the job is wrong"},
+		"probe":   Probe{N: 3, RoundTrip: 1500 * time.Microsecond, Skew: -2 * time.Hour, Spooled: 4, Dropped: 1},
+		"echo":    Echo{N: 3, Now: at.UnixNano()},
+		"chunk":   Chunk{Kind: BlobReturn, ID: 9, Size: 20, Off: 10, Data: []byte("0123456789")},
+		"stop":    ChunkAck{ID: 9, Off: 10, Stop: "too large"},
 		"ret": Ret{RSeq: 3, Return: fleet.Return{
 			Job: "j1", Minion: "web1", Part: 1, Last: true, Time: at, Outcome: fleet.Failed, Reason: "exit code 1",
 			Event: &fleet.EventResult{Event: fleet.Install, Outcome: fleet.EventFailed, Started: at, Ended: at, ExitCode: 1, Tail: "oh\n"},
