@@ -55,7 +55,7 @@ func (s *Server) handshake(raw net.Conn) (*link, error) {
 	}
 	var l *link
 	in := bufio.NewReaderSize(raw, handshakeBuffer)
-	session, err := serveHandshake(raw, in, s.cfg.Key, func(key fleet.Key) (r *refusal) {
+	session, err := serveHandshake(raw, in, s.cfg.Key, kindRouter, func(key fleet.Key) (r *refusal) {
 		l, r = s.authorize(key, raw.RemoteAddr())
 		return r
 	})
@@ -104,7 +104,7 @@ func (s *Server) authorize(key fleet.Key, from net.Addr) (*link, *refusal) {
 func (s *Server) connect(l *link, raw net.Conn, in *bufio.Reader, session session) {
 	s.conns.Add(1) // until released
 	o := newOutbox(raw, session, s.cfg.Limits, &s.conns)
-	l.conn = newConn(o, in, metadata{"DEALER", string(l.route)})
+	l.conn = newConn(o, in, metadata{kindDealer, string(l.route)})
 	l.conn.guest = l.guest
 	l.hooks = hooks{attached: func(*conn) { s.attached(l) }, released: func(*conn) { s.released(l) }}
 	s.mu.Lock()

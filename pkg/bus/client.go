@@ -20,6 +20,7 @@ type ClientConfig struct {
 	Master    string // host:port
 	Key       KeyPair
 	MasterKey fleet.Key // pinned: another master is not talked to
+	Dialer    net.Dialer
 	Limits    Limits
 	Log       *slog.Logger // nil: no log
 }
@@ -47,7 +48,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	limits := cfg.Limits.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, limits.HandshakeTimeout)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", cfg.Master)
+	raw, err := cfg.Dialer.DialContext(ctx, "tcp", cfg.Master)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the master: %w", err)
 	}
@@ -64,7 +65,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 // dialHandshake is makeHandshake that ends with ctx.
 func dialHandshake(ctx context.Context, raw net.Conn, in *bufio.Reader, cfg ClientConfig) (session, error) {
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then it is closed
-	s, err := makeHandshake(raw, in, cfg.Key, cfg.MasterKey)
+	s, err := makeHandshake(raw, in, cfg.Key, kindDealer, cfg.MasterKey)
 	if !stop() {
 		return session{}, fmt.Errorf("handshake: %w", ctx.Err())
 	}
@@ -79,7 +80,7 @@ func newClient(raw net.Conn, in *bufio.Reader, s session, limits Limits) (*Clien
 	c.work.Add(1) // until released
 	o := newOutbox(raw, s, limits, &c.work)
 	o.patient = true
-	c.conn = newConn(o, in, metadata{"ROUTER", "master"})
+	c.conn = newConn(o, in, metadata{kindRouter, "master"})
 	c.conn.hooks.released = func(*conn) { c.work.Done() }
 	x, err := theExchange()
 	if err == nil {

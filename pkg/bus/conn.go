@@ -43,8 +43,13 @@ type hooks struct {
 func newConn(o *outbox, in *bufio.Reader, peer metadata) *conn {
 	c := &conn{Conn: o.raw, outbox: o, in: in}
 	c.toEngine = net.Buffers{greeting("NULL", false), commandFrame("READY", peer.marshal())}
-	in.Reset(&patientReader{o.raw, o.limits.HeartbeatTimeout, buffered(in)})
+	o.listen(in)
 	return c
+}
+
+// listen makes in give up on a peer that has fallen silent.
+func (o *outbox) listen(in *bufio.Reader) {
+	in.Reset(&patientReader{o.raw, o.limits.HeartbeatTimeout, buffered(in)})
 }
 
 // buffered takes what in holds already.
@@ -95,16 +100,28 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // fail ends the connection after a failed read: in peace if the peer did so.
-func (c *conn) fail(err error) {
+func (o *outbox) fail(err error) {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, io.EOF):
-		c.shut(errHungUp)
+		o.shut(errHungUp)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		c.kill(errSilent)
+		o.kill(errSilent)
 	default:
-		c.kill(err)
+		o.kill(err)
 	}
+}
+
+// readInner returns the next inner frame of a connection; its body has at most most bytes.
+func (o *outbox) readInner(in *bufio.Reader, most int) ([]byte, error) {
+	flags, body, err := readFrame(in, most+messageOverhead)
+	if err != nil {
+		return nil, err
+	}
+	if flags&flagMore != 0 {
+		return nil, errFrame
+	}
+	return o.session.open(body)
 }
 
 // receive returns the next message, and answers commands until it comes.
@@ -114,14 +131,7 @@ func (c *conn) receive() ([]byte, error) {
 		most = c.limits.GuestMessage
 	}
 	for {
-		flags, body, err := readFrame(c.in, most+messageOverhead)
-		if err != nil {
-			return nil, err
-		}
-		if flags&flagMore != 0 {
-			return nil, errFrame
-		}
-		inner, err := c.session.open(body)
+		inner, err := c.readInner(c.in, most)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +151,8 @@ func (c *conn) receive() ([]byte, error) {
 	}
 }
 
-func (c *conn) command(body []byte) error {
+// command obeys a command that any peer may send.
+func (o *outbox) command(body []byte) error {
 	name, data, err := parseCommand(body)
 	if err != nil {
 		return err
@@ -151,7 +162,7 @@ func (c *conn) command(body []byte) error {
 		if len(data) < 2 || len(data) > 18 {
 			return fmt.Errorf("%w: PING", errFrame)
 		}
-		c.offer(append([]byte{innerCommand}, command("PONG", data[2:])...))
+		o.offer(append([]byte{innerCommand}, command("PONG", data[2:])...))
 		return nil
 	case "ERROR":
 		return io.EOF

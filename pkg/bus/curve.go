@@ -78,6 +78,7 @@ type session struct {
 // A frame inside a MESSAGE is a byte of flags and a body.
 const (
 	innerMessage = 0
+	innerMore    = 1 // part of a message, not the last one
 	innerCommand = 2
 
 	messageName     = "\x07MESSAGE"

@@ -10,8 +10,12 @@
 //	curve                      handshake, encryption
 //	TCP
 //
-// A message is one frame; what is in it is for package wire. The bus promises order on one connection and nothing
+// A message is one frame; what is in it is for package wire. ZeroMQ allows messages of many frames; a peer that sends
+// one here is cut off, because it wants to talk to something else. The bus promises order on one connection and nothing
 // more: that Send returned nil does not mean that the message arrived. Applications acknowledge.
+//
+// A Publisher is a PUB socket on a port of its own, for programs that watch: the same handshake and the same limits, two
+// frames in each message, topic and body, and no zmq4.
 package bus
 
 import "errors"

@@ -132,7 +132,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(append(greeting("CURVE", false), commandFrame("HELLO", make([]byte, helloSize))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		raw := &scripted{Reader: bytes.NewReader(b)}
-		_, err := serveHandshake(raw, bufio.NewReader(raw), key, func(fleet.Key) *refusal {
+		_, err := serveHandshake(raw, bufio.NewReader(raw), key, kindRouter, func(fleet.Key) *refusal {
 			t.Fatal("bytes that nobody made have proven a key")
 			return nil
 		})

@@ -26,9 +26,34 @@ type refusal struct {
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-// serveHandshake runs the master's side on raw, read through in. authorize is asked once the peer has proven its key
-// and before it is told so; when it refuses, the peer is told that.
-func serveHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, authorize func(fleet.Key) *refusal) (session, error) {
+// The kinds of sockets.
+const (
+	kindRouter = "ROUTER"
+	kindDealer = "DEALER"
+	kindPub    = "PUB"
+	kindSub    = "SUB"
+	kindXSub   = "XSUB"
+)
+
+// talks reports whether a peer of one kind is what a socket of the other is for.
+func talks(own, peer string) bool {
+	switch own {
+	case kindRouter:
+		return peer == kindDealer
+	case kindDealer:
+		return peer == kindRouter
+	case kindPub:
+		return peer == kindSub || peer == kindXSub
+	case kindSub:
+		return peer == kindPub
+	default:
+		return false
+	}
+}
+
+// serveHandshake runs the side of the socket that listens on raw, read through in; own is its kind. authorize is asked
+// once the peer has proven its key and before it is told so; when it refuses, the peer is told that.
+func serveHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, own string, authorize func(fleet.Key) *refusal) (session, error) {
 	if _, err := raw.Write(greeting("CURVE", true)); err != nil {
 		return session{}, err
 	}
@@ -54,19 +79,19 @@ func serveHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, authorize func(
 	if err != nil {
 		return session{}, err
 	}
-	if claims.socketType != "DEALER" {
-		return session{}, fmt.Errorf("peer is a %q, not a DEALER", claims.socketType)
+	if !talks(own, claims.socketType) {
+		return session{}, fmt.Errorf("a %.20q does not talk to a %s", claims.socketType, own)
 	}
 	if r := authorize(peer); r != nil {
 		_, err := raw.Write(commandFrame("ERROR", append([]byte{byte(len(r.reason))}, r.reason...)))
 		return session{}, errors.Join(r, err)
 	}
-	_, err = raw.Write(commandFrame("READY", h.ready(metadata{socketType: "ROUTER"})))
+	_, err = raw.Write(commandFrame("READY", h.ready(metadata{socketType: own})))
 	return h.session, err
 }
 
-// makeHandshake runs the minion's side.
-func makeHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, master fleet.Key) (session, error) {
+// makeHandshake runs the side of the socket that connects.
+func makeHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, own string, master fleet.Key) (session, error) {
 	if _, err := raw.Write(greeting("CURVE", false)); err != nil {
 		return session{}, err
 	}
@@ -82,7 +107,7 @@ func makeHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, master fleet.Key
 	if err != nil {
 		return session{}, err
 	}
-	initiate, err := h.welcome(body, metadata{socketType: "DEALER"})
+	initiate, err := h.welcome(body, metadata{socketType: own})
 	if err != nil {
 		return session{}, fmt.Errorf("%w (%w)", ErrHandshake, err)
 	}
@@ -93,8 +118,8 @@ func makeHandshake(raw net.Conn, in *bufio.Reader, key KeyPair, master fleet.Key
 	if err != nil {
 		return session{}, fmt.Errorf("%w (%w)", ErrHandshake, err)
 	}
-	if claims.socketType != "ROUTER" {
-		return session{}, fmt.Errorf("master is a %q, not a ROUTER", claims.socketType)
+	if !talks(own, claims.socketType) {
+		return session{}, fmt.Errorf("a %.20q does not talk to a %s", claims.socketType, own)
 	}
 	return h.session, nil
 }

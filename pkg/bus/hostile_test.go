@@ -41,7 +41,7 @@ func (m *master) enter(t testing.TB, key KeyPair) *intruder {
 	t.Helper()
 	i := m.knock(t, "127.0.0.1")
 	var err error
-	if i.session, err = makeHandshake(i.Conn, i.in, key, m.key.Public); err != nil {
+	if i.session, err = makeHandshake(i.Conn, i.in, key, kindDealer, m.key.Public); err != nil {
 		t.Fatal(err)
 	}
 	return i

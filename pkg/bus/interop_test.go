@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -68,9 +69,11 @@ func TestLibzmqDealerThatSendsPartsIsCut(t *testing.T) {
 	}
 }
 
-func TestMinionTalksToALibzmqRouter(t *testing.T) {
+// startRouter starts a libzmq ROUTER and says how to connect to it.
+func startRouter(t *testing.T, mode string) ClientConfig {
+	t.Helper()
 	router, key := newKey(t), newKey(t)
-	cmd := libzmq(t, "router", "-", router, key.Public)
+	cmd := libzmq(t, mode, "-", router, key.Public)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +81,19 @@ func TestMinionTalksToALibzmqRouter(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()         //nolint:errcheck // it was killed
-	defer cmd.Process.Kill() //nolint:errcheck // it may have ended
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it may have ended
+		cmd.Wait()         //nolint:errcheck // it was killed
+	})
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := ClientConfig{Master: strings.TrimSpace(address), Key: key, MasterKey: router.Public}
+	return ClientConfig{Master: strings.TrimSpace(address), Key: key, MasterKey: router.Public}
+}
+
+func TestMinionTalksToALibzmqRouter(t *testing.T) {
+	cfg := startRouter(t, "router")
 	cfg.Limits.Heartbeat, cfg.Limits.HeartbeatTimeout = 100*time.Millisecond, time.Second
 	c := dialWith(t, cfg)
 	for _, size := range []int{0, 1, 255, 256, 4 << 20} {
@@ -100,5 +109,47 @@ func TestMinionTalksToALibzmqRouter(t *testing.T) {
 	cfg.Limits.HandshakeTimeout = 2 * time.Second
 	if _, err := Dial(t.Context(), cfg); !errors.Is(err, ErrHandshake) {
 		t.Errorf("with the wrong master key: %v", err)
+	}
+}
+
+func TestLibzmqSubGetsTheTopicsThatItAskedFor(t *testing.T) {
+	key := newKey(t)
+	p, server := startPublisher(t, func(cfg *PublisherConfig) {
+		cfg.Limits.Heartbeat, cfg.Limits.HeartbeatTimeout = 100*time.Millisecond, time.Second
+	}, key)
+	cmd := libzmq(t, "sub", p.Addr().String(), key, server)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "SUB and XSUB hear", func() bool {
+		before := p.Stats().Sent
+		p.Publish("unwanted", nil)
+		p.Publish("wanted/sync", nil)
+		return p.Stats().Sent == before+2
+	})
+	for _, size := range []int{0, 1, 255, 256, 4 << 20} {
+		p.Publish("wanted", nil)
+		p.Publish(fmt.Sprint("wanted/", size), bytes.Repeat([]byte("x"), size))
+	}
+	if err := cmd.Wait(); err != nil || !strings.HasSuffix(out.String(), "ok\n") {
+		t.Fatalf("libzmq said %q, %v", out.String(), err)
+	}
+}
+
+func TestLibzmqSubWithoutAnAllowedKeySeesItsHandshakeFail(t *testing.T) {
+	p, server := startPublisher(t, nil)
+	cmd := libzmq(t, "refused-sub", p.Addr().String(), newKey(t), server)
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "ok" {
+		t.Fatalf("libzmq said %q, %v", out, err)
+	}
+}
+
+func TestLibzmqRouterThatSendsPartsIsLeft(t *testing.T) {
+	c := dialWith(t, startRouter(t, "router-parts"))
+	send(t, c, []byte("to begin with"))
+	if _, err := c.Recv(t.Context()); !errors.Is(err, ErrClosed) || !errors.Is(err, errFrame) {
+		t.Errorf("got %v", err)
 	}
 }

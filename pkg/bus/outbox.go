@@ -77,13 +77,17 @@ func (o *outbox) push(inner []byte) error {
 	return nil
 }
 
-// offer queues an inner frame if there is room.
-func (o *outbox) offer(inner []byte) {
+// offer queues inner frames if there is room, all or none, and reports whether there was.
+func (o *outbox) offer(frames ...[]byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state == stateOpen && !o.full() {
+	if o.state != stateOpen || o.full() {
+		return false
+	}
+	for _, inner := range frames {
 		o.add(inner)
 	}
+	return true
 }
 
 // full reports whether nothing more may be queued. The message that makes it full is the last to get in, so that one

@@ -46,8 +46,8 @@ if mode == "dealer":
     if s.recv() != b"after idling" or lost:
         sys.exit("lost the connection %d times while idle" % lost)
     print("ok")
-elif mode == "refused":
-    s = make(zmq.DEALER)
+elif mode in ("refused", "refused-sub"):
+    s = make(zmq.DEALER if mode == "refused" else zmq.SUB)
     monitor = s.get_monitor_socket()
     s.connect("tcp://" + address)
     for e in events(monitor, 10):
@@ -62,9 +62,35 @@ elif mode == "parts":
     s.connect("tcp://" + address)
     s.send_multipart([b"one", b"two"])
     print("ok" if zmq.EVENT_DISCONNECTED in events(monitor, 10) else "not cut")
-elif mode == "router":
+elif mode in ("router", "router-parts"):
     s = make(zmq.ROUTER)
     s.bind("tcp://127.0.0.1:*")
     print(s.getsockopt(zmq.LAST_ENDPOINT).decode().removeprefix("tcp://"), flush=True)
     while True:
-        s.send_multipart(s.recv_multipart())
+        parts = s.recv_multipart()
+        s.send_multipart(parts if mode == "router" else parts + [b"one more"])
+elif mode == "sub":
+    s = make(zmq.SUB)
+    xsub = make(zmq.XSUB)
+    for one in (s, xsub):
+        one.connect("tcp://" + address)
+    s.subscribe(b"wanted/not")
+    s.subscribe(b"wanted/")
+    s.unsubscribe(b"wanted/not")
+    xsub.send(b"\x01wanted/")
+    for one in (s, xsub):
+        monitor = one.get_monitor_socket()
+        sizes = []
+        while len(sizes) < 5:
+            topic, body = one.recv_multipart()
+            if topic == b"wanted/sync":
+                continue
+            if topic != b"wanted/%d" % len(body) or body.strip(b"x"):
+                sys.exit("got %r with %d bytes" % (topic, len(body)))
+            sizes.append(len(body))
+            print("got", flush=True)
+        if sizes != [0, 1, 255, 256, 4 << 20]:
+            sys.exit("got %s" % sizes)
+        if zmq.EVENT_DISCONNECTED in events(monitor, 2):
+            sys.exit("lost the connection while idle")
+    print("ok")
