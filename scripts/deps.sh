@@ -3,7 +3,8 @@
 set -euo pipefail
 
 packages=(
-  gcc libc6-dev # the race detector
+  gcc libc6-dev # the race detector, and the peer of brine-bench
+  libzmq3-dev   # libzmq at the same work as brine-bench
   git           # the source
   haproxy wrk   # a real load balancer under load
   python3-zmq   # libzmq's own CURVE
