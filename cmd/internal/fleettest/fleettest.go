@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,20 +80,6 @@ func New(dir, bin string) (*Fleet, error) {
 	return &Fleet{Dir: dir, Bin: bin, Bus: ports[0], HTTP: ports[1], Socket: filepath.Join(dir, "api.sock"), procs: map[string]*Process{}}, nil
 }
 
-// FreePorts finds TCP ports of the loopback that nobody uses now.
-func FreePorts(n int) ([]string, error) {
-	ports := make([]string, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() //nolint:errcheck // it only reserved the port
-		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
-	}
-	return ports, nil
-}
-
 // StartMaster starts the master with what extra adds to its configuration file, and waits until it answers.
 func (f *Fleet) StartMaster(ctx context.Context, extra string) error {
 	config := fmt.Sprintf("state_dir: %[1]s/master\napps: %[1]s/apps.d\nbus: {listen: \"127.0.0.1:%[2]s\"}\nhttp: {listen: \"127.0.0.1:%[3]s\"}\napi: {socket: %[4]s}\n%[5]s",
@@ -108,10 +96,18 @@ func (f *Fleet) StartMaster(ctx context.Context, extra string) error {
 
 // RestartMaster starts the master with the configuration that it had.
 func (f *Fleet) RestartMaster(ctx context.Context) error {
-	if err := f.spawn("master", "brine-master", "--config", filepath.Join(f.Dir, "master.yml")); err != nil {
+	if err := f.Spawn("master"); err != nil {
 		return err
 	}
 	return f.Until(ctx, "the master answers", func() bool { return f.Brine(ctx, "status").Code == 0 })
+}
+
+// Spawn starts a daemon that was configured before: "master" or a minion's id. It does not wait until it is up.
+func (f *Fleet) Spawn(name string) error {
+	if name == "master" {
+		return f.spawn(name, "brine-master", "--config", filepath.Join(f.Dir, "master.yml"))
+	}
+	return f.spawn(name, "brine-minion", "--config", filepath.Join(f.Dir, name, "minion.yml"))
 }
 
 // StartMinion starts a minion, which enrols by token the first time, and waits until it is connected.
@@ -123,7 +119,7 @@ func (f *Fleet) StartMinion(ctx context.Context, id string, tags map[string]stri
 			return err
 		}
 	}
-	if err := f.spawn(id, "brine-minion", "--config", path); err != nil {
+	if err := f.Spawn(id); err != nil {
 		return err
 	}
 	return f.Until(ctx, id+" is connected", func() bool { return f.connected(ctx, id) })
@@ -230,7 +226,7 @@ func (f *Fleet) spawn(name, program string, args ...string) error {
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
 	cmd := exec.Command(filepath.Join(f.Bin, program), args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(append(os.Environ(), noNap), f.Env...)
+	cmd.Env = append(append(withoutCloud(os.Environ()), noNap), f.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
@@ -244,6 +240,11 @@ func (f *Fleet) spawn(name, program string, args ...string) error {
 	defer f.mu.Unlock()
 	f.procs[name] = p
 	return nil
+}
+
+// withoutCloud drops what the AWS SDK would find by itself: daemons have the credentials that their files give them.
+func withoutCloud(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "AWS_") })
 }
 
 // Pid is the process id of a running daemon, 0 when it does not run.
@@ -309,15 +310,17 @@ func (f *Fleet) Close() error {
 	return err
 }
 
-// stopServices kills what hooks left running and wrote a pid file for.
+// stopServices kills what hooks left running: their environment names a root of this fleet.
 func (f *Fleet) stopServices() {
-	files, _ := filepath.Glob(filepath.Join(f.Dir, "*/*/shared/run/pid"))
+	ours := []byte("\x00BRINE_ROOT=" + f.Dir + "/")
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
-		var pid int
-		if text, err := os.ReadFile(file); err == nil {
-			if _, err := fmt.Sscan(string(text), &pid); err == nil && pid > 1 {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+		env, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(env, ours) {
+			continue // ended, or somebody else's
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 		}
 	}
 }

@@ -1,10 +1,12 @@
 // Command webapp is the service that tests deploy: it says which revision it is, and is well unless told otherwise.
+// "webapp check" waits until the service at the release's port says so.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -22,6 +24,10 @@ func main() {
 	port, err := os.ReadFile("port")
 	if err != nil {
 		fail(err)
+	}
+	if len(os.Args) > 1 {
+		check("http://127.0.0.1:"+strings.TrimSpace(string(port))+"/", strings.TrimSpace(string(version)))
+		return
 	}
 	_, missing := os.Stat("broken")
 	mux := http.NewServeMux()
@@ -52,6 +58,24 @@ func main() {
 		fail(err)
 	}
 	<-finished
+}
+
+// check waits for ten seconds at most.
+func check(url, version string) {
+	var last string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(url) //nolint:gosec,noctx // a test's own service
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close() // it was only read
+		if last = strings.TrimSpace(string(body)); err == nil && last == version {
+			return
+		}
+	}
+	fail(fmt.Errorf("%s says %q, not %q", url, last, version))
 }
 
 func fail(err error) {

@@ -1,0 +1,4 @@
+#!/bin/sh
+. hooks/gate.sh
+"$WEBAPP" >>run/log 2>&1 &
+echo $! >run/pid

@@ -1,0 +1,3 @@
+#!/bin/sh
+. hooks/gate.sh
+exec "$WEBAPP" check
