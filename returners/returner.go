@@ -14,7 +14,7 @@ import (
 var ErrRefused = errors.New("refused")
 
 // Returner takes the records of the journal's log, in order. It is called from one goroutine. One that is an io.Closer is
-// closed when nothing more comes.
+// closed when nothing more comes; closing it again does nothing.
 type Returner interface {
 	// Deliver hands over at least one record. Nil means that all of them are safe where they should be: they are not
 	// handed over again, not even after a restart. After an error all are handed over again, later, so a returner may
@@ -29,8 +29,16 @@ type Page interface {
 	http.Handler
 }
 
-// Gauger is a Page that can show values of the master's own. Gauge is called before the page is served, once for each
-// name; value is called for each request, concurrently, and must not wait.
+// Gauger is a Page that can show values that it does not get by records: Gauge is for what goes up and down, Counter for
+// what only goes up. They are called before the page is served, once for each name with its labels, which are names and
+// values by turns; the same name has the same help and names of labels. value is called for each request, concurrently,
+// and must not wait.
 type Gauger interface {
-	Gauge(name, help string, value func() float64)
+	Gauge(name, help string, value func() float64, labels ...string)
+	Counter(name, help string, value func() float64, labels ...string)
+}
+
+// Measured is a returner that has values of its own for such a page; name is its name in the configuration, for a label.
+type Measured interface {
+	Measure(g Gauger, name string)
 }

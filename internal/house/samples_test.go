@@ -17,6 +17,7 @@ import (
 	"github.com/brine-deploy/brine/returners/file"
 	"github.com/brine-deploy/brine/returners/prometheus"
 	"github.com/brine-deploy/brine/returners/webhook"
+	"github.com/brine-deploy/brine/returners/zmq"
 )
 
 // pluginConfigs are the Configs that the sections of a sample decode into.
@@ -28,6 +29,7 @@ var pluginConfigs = map[string]func() any{
 	"file":       func() any { return new(file.Config) },
 	"webhook":    func() any { return new(webhook.Config) },
 	"prometheus": func() any { return new(prometheus.Config) },
+	"zmq":        func() any { return new(zmq.Config) },
 }
 
 // A setting behind a # has no space after it, or the spaces of its depth; a comment has one space.

@@ -7,6 +7,7 @@ import (
 	"github.com/brine-deploy/brine/returners/file"
 	"github.com/brine-deploy/brine/returners/prometheus"
 	"github.com/brine-deploy/brine/returners/webhook"
+	"github.com/brine-deploy/brine/returners/zmq"
 )
 
 // List returns the returners, sorted by name.
@@ -15,5 +16,6 @@ func List() registry.List[returners.Returner] {
 		file.Plugin(),
 		prometheus.Plugin(),
 		webhook.Plugin(),
+		zmq.Plugin(),
 	}
 }

@@ -1,7 +1,9 @@
 package all_test
 
 import (
+	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,14 +30,19 @@ func TestEachReturnerTakesItsSectionOfTheFile(t *testing.T) {
 	for name, text := range map[string]string{
 		"file":       `{path: /var/log/brine/records.jsonl, mode: "0640"}`,
 		"prometheus": `{path: /metrics}`,
+		"zmq":        `{listen: "127.0.0.1:0", key: "` + filepath.Join(t.TempDir(), "zmq.key") + `", any: true}`,
 		"webhook":    `{url: "https://ci.example/hook", secret: 12345, timeout: 5s}`,
 	} {
 		section, err := config.NewSection(name, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := all.List().New(name, section, slog.New(slog.DiscardHandler)); err != nil {
+		r, err := all.List().New(name, section, slog.New(slog.DiscardHandler))
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		if c, ok := r.(io.Closer); ok {
+			c.Close()
 		}
 		section, err = config.NewSection(name, `{pfad: x}`)
 		if err != nil {

@@ -18,6 +18,8 @@ func TestPageShowsWhatHappened(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Gauge("brine_minions_connected", "Minions that are connected now.", func() float64 { return 3 })
+	m.Counter("brine_sent_total", "Sent.", func() float64 { return 4 }, "returner", "a")
+	m.Counter("brine_sent_total", "Sent.", func() float64 { return 5 }, "returner", "b")
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	event := func(event fleet.LifecycleEvent, outcome fleet.EventOutcome) *fleet.EventResult {
 		return &fleet.EventResult{Event: event, Outcome: outcome, Started: noon, Ended: noon.Add(2 * time.Second)}
@@ -55,6 +57,8 @@ func TestPageShowsWhatHappened(t *testing.T) {
 		`brine_job_returns_total{outcome="failed"} 1`,
 		`brine_key_changes_total{state="accepted"} 1`,
 		`brine_minions_connected 3`,
+		`brine_sent_total{returner="a"} 4`,
+		`brine_sent_total{returner="b"} 5`,
 		`go_goroutines `,
 		`process_open_fds `,
 	} {
