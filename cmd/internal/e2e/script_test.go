@@ -53,13 +53,14 @@ func TestScripts(t *testing.T) {
 		WorkdirRoot:         shortDir(t),
 		Setup:               setup,
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
-				return os.Geteuid() == 0, nil
+			if cond == "mounts" {
+				return mayMount(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"master": master, "minion": minion, "commit": commit, "exits": exits, "waitfor": waitFor, "serves": serves, "corrupt": corrupt,
+			"complains": complains, "shop": shop, "variants": variants, "fill": fill, "tmpfs": tmpfs,
 		},
 	})
 }
@@ -88,6 +89,10 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	testdata, err := filepath.Abs("testdata")
+	if err != nil {
+		return err
+	}
 	home, cache := os.Getenv("HOME"), os.Getenv("GOCACHE")
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("BRINE_SOCKET", f.Socket)
@@ -97,6 +102,8 @@ func setup(env *testscript.Env) error {
 	for i, port := range ports[:4] {
 		env.Setenv("PORT"+strconv.Itoa(i+1), port)
 	}
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Setenv("TESTDATA", testdata)
 	env.Setenv("WEBAPP", filepath.Join(bin, "webapp"))
 	env.Setenv("HOME", home)
 	env.Setenv("GOCACHE", cache)
