@@ -240,7 +240,9 @@ func (m *Master) keyChanged(k fleet.MinionKey) {
 	if m.bus == nil {
 		return
 	}
-	m.bus.Disconnect(keyring.Pending(k.Key))
+	if k.State != fleet.KeyPending { // which it was before, as a stranger
+		m.bus.Disconnect(keyring.Pending(k.Key))
+	}
 	if k.State != fleet.KeyAccepted {
 		m.bus.Disconnect(string(k.ID))
 	}

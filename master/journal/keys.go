@@ -11,9 +11,9 @@ import (
 
 // Why a token does not admit a key.
 var (
-	ErrTokenUnknown = errors.New("unknown enrolment token")
-	ErrTokenExpired = errors.New("enrolment token has expired")
-	ErrTokenUsed    = errors.New("enrolment token is used up")
+	ErrTokenUnknown = errors.New("unknown enrolment token; brine keys token makes one")
+	ErrTokenExpired = errors.New("enrolment token has expired; brine keys token makes a new one")
+	ErrTokenUsed    = errors.New("enrolment token is used up; brine keys token makes a new one")
 )
 
 const keyColumns = `SELECT id, pub, fingerprint, state, since, who, addr FROM keys`

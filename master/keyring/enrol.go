@@ -75,7 +75,8 @@ func (k *Keyring) admit(ctx context.Context, asked fleet.MinionKey, token string
 // refuse reports that a key asked for the id of another: a mistake, or somebody who pretends to be that minion. It is
 // reported once, so that asking again and again does not fill the log.
 func (k *Keyring) refuse(ctx context.Context, holder fleet.MinionKey, key fleet.Key, from string) error {
-	refused := fmt.Errorf("%w: %s has key %s", ErrIDTaken, holder.ID, holder.Fingerprint)
+	refused := fmt.Errorf("%w: %s has key %s; choose another id, or take it from that key with brine keys %s %s",
+		ErrIDTaken, holder.ID, holder.Fingerprint, map[fleet.KeyState]string{fleet.KeyPending: "reject", fleet.KeyAccepted: "revoke"}[holder.State], holder.ID)
 	c := claim{holder.ID, key}
 	if _, known := k.reported[c]; known || len(k.reported) >= maxReported {
 		return refused
