@@ -152,7 +152,7 @@ func (m *Master) postJob(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	if len(minions) == 0 {
-		return nil, &fleet.Problem{Message: fmt.Sprintf("target %q matches no minion", req.Target), Exit: fleet.ExitFailed}
+		return nil, &fleet.Problem{Message: fmt.Sprintf("target %q matches no minion", req.Target), Hint: "brine target '*' lists the accepted minions", Exit: fleet.ExitFailed}
 	}
 	if req.Function == releaseFunction {
 		return nil, &fleet.Problem{Message: releaseFunction + " is what brine deploy publishes; it is not run by itself", Exit: fleet.ExitUsage}

@@ -106,7 +106,12 @@ func joinNames[T any](items []T, name func(T) string) string {
 	return strings.Join(names, ", ")
 }
 
+// checkTarget is shorter than target.Parse: the file's line is shown with it.
 func checkTarget(expr string) error {
 	_, err := target.Parse(expr)
+	var syntax *target.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("column %d: %s", syntax.Column, syntax.Message)
+	}
 	return err
 }
