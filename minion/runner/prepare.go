@@ -149,7 +149,7 @@ func (d *deploy) place(staging string) error {
 }
 
 func (d *deploy) diskFull(free int64) error {
-	return fmt.Errorf("disk full on %s: needs more than the %s that were free; the packed archive alone has %s",
+	return fmt.Errorf("disk full on %s: needs more than the %s that were free (the packed archive alone has %s): make room there, or lower keep",
 		d.site.dir, size(free), size(d.order.Revision.Size))
 }
 
