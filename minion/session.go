@@ -29,18 +29,28 @@ type session struct {
 
 	welcome chan struct{} // closed when the master says that this connection's key is accepted
 	once    sync.Once
+
+	echoed    chan struct{} // gets a value when a probe is answered
+	chunkAcks chan wire.ChunkAck
 }
 
 // serve runs one connection until it breaks.
 func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet.Job)) error {
-	s := &session{Minion: m, client: client, start: start, welcome: make(chan struct{})}
+	s := &session{
+		Minion: m, client: client, start: start, welcome: make(chan struct{}),
+		echoed: make(chan struct{}, 1), chunkAcks: make(chan wire.ChunkAck, wire.Window/wire.ChunkSize+1),
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.receive(ctx) })
 	g.Go(func() error {
 		if err := s.enter(ctx); err != nil {
 			return err
 		}
-		return s.greet(ctx)
+		if err := s.greet(ctx); err != nil {
+			return err
+		}
+		g.Go(func() error { return s.probes(ctx) })
+		return s.sendReturns(ctx)
 	})
 	return g.Wait()
 }
@@ -75,8 +85,12 @@ func (s *session) enrol(ctx context.Context) error {
 	return s.send(ctx, wire.Enrol{ID: fleet.MinionID(s.cfg.ID), Token: token, Version: s.version})
 }
 
-// greet says hello, asks for the highstate once in a run, and then sends returns as they come.
+// greet says hello, and asks for the highstate once in a run. The probe comes first, so that its echo comes before the
+// first job, whose deadline is the master's time.
 func (s *session) greet(ctx context.Context) error {
+	if err := s.sendProbe(ctx); err != nil {
+		return err
+	}
 	hello := wire.Hello{
 		Boot: s.boot, LastSeq: s.inbox.LastSeq(), Spooled: s.spool.Len(), Grains: s.facts(ctx), Tags: s.cfg.Tags, Version: s.version,
 	}
@@ -88,40 +102,11 @@ func (s *session) greet(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.sendReturns(ctx)
+	return nil
 }
 
 // highstateRequest numbers the only request that a minion sends today.
 const highstateRequest = 1
-
-// returnsAtOnce bounds what is read from the spool at a time.
-const returnsAtOnce = 64
-
-// sendReturns sends what is in the spool, in order, and what comes into it.
-func (s *session) sendReturns(ctx context.Context) error {
-	var sent uint64
-	for {
-		changed := s.spool.Changed()
-		pending, err := s.spool.Pending(sent, returnsAtOnce)
-		if err != nil {
-			return fmt.Errorf("read spool: %w", err)
-		}
-		for _, e := range pending {
-			if err := s.send(ctx, wire.Ret{RSeq: e.RSeq, Return: e.Return}); err != nil {
-				return err
-			}
-			sent = e.RSeq
-		}
-		if len(pending) > 0 {
-			continue
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
 
 func (s *session) send(ctx context.Context, msg any) error {
 	body, err := wire.Encode(msg)
@@ -157,6 +142,20 @@ func (s *session) handle(ctx context.Context, msg any) error {
 		return s.job(ctx, m)
 	case wire.Rack:
 		return s.spool.Ack(m.RSeq)
+	case wire.ChunkAck:
+		select {
+		case s.chunkAcks <- m:
+		case <-ctx.Done():
+		}
+		return nil
+	case wire.Echo:
+		if s.way.echoed(m) {
+			select {
+			case s.echoed <- struct{}{}:
+			default:
+			}
+		}
+		return nil
 	case wire.Reply:
 		return s.reply(m)
 	case wire.Ctl:
@@ -200,6 +199,8 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 		s.log.Info("waiting to be accepted", "fingerprint", s.key.Public.Fingerprint(), "hint", m.Reason)
 	case wire.CtlRejected:
 		s.log.Error("the master refused this minion", "reason", m.Reason)
+	case wire.CtlKill:
+		return s.kill(m.Job, m.Reason)
 	case wire.CtlBye:
 		return errAgain
 	default:
@@ -209,22 +210,21 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 }
 
 // job checks an order, writes it down, acknowledges it, and only then lets it run. One that is wrong in any way is
-// written down as well, and its refusal is its outcome.
+// written down as well, and its refusal is its outcome. From here on the deadline is one of this host's clock.
 func (s *session) job(ctx context.Context, m wire.Job) error {
 	job, err := wire.Open(s.masterKey.Sign, m.Body, m.Sig)
 	if err != nil {
 		s.log.Error("job refused: its signature is wrong", "seq", m.Seq, "error", err)
-		return s.send(ctx, wire.Ack{Seq: m.Seq})
+		return s.send(ctx, wire.Ack{Seq: m.Seq, Refused: err.Error()})
 	}
+	job.Deadline = s.way.here(job.Deadline)
 	fresh, err := s.inbox.Take(m.Seq, job)
 	if err != nil {
 		return fmt.Errorf("write job %s down: %w", job.ID, err)
 	}
-	if err := s.send(ctx, wire.Ack{Seq: m.Seq}); err != nil {
-		return err
-	}
-	if fresh {
+	acked := s.send(ctx, wire.Ack{Seq: m.Seq})
+	if fresh { // also when the connection broke before the ack: it will come again, and not be fresh
 		s.start(job)
 	}
-	return nil
+	return acked
 }
