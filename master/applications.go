@@ -109,8 +109,7 @@ func joinNames[T any](items []T, name func(T) string) string {
 // checkTarget is shorter than target.Parse: the file's line is shown with it.
 func checkTarget(expr string) error {
 	_, err := target.Parse(expr)
-	var syntax *target.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*target.SyntaxError](err); ok {
 		return fmt.Errorf("column %d: %s", syntax.Column, syntax.Message)
 	}
 	return err
