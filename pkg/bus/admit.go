@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -15,35 +16,20 @@ import (
 // maxIdentity bounds an identity: zmq4 cuts what it knows a peer by at 255 bytes.
 const maxIdentity = 200
 
-// enter runs the handshake with who is at the door, and hands the connection to zmq4.
-func (s *Server) enter(ctx context.Context, raw net.Conn) {
+// enter runs the handshake with who is at the door, and then hands the connection to zmq4.
+func (s *Server) enter(raw net.Conn) (then func(context.Context), err error) {
 	l, err := s.handshake(raw)
 	if err != nil {
-		raw.Close() //nolint:errcheck // it is of no use any more
-		s.countFailure(err)
-		s.log.Debug("handshake failed", "from", raw.RemoteAddr().String(), "error", err)
-		return
+		return nil, err
 	}
-	s.counters.handshakes.Add(1)
-	select {
-	case l.shard.threshold.conns <- l.conn:
-	case <-ctx.Done():
-		l.kill(errClosedHere)
-		l.Close() //nolint:errcheck // in place of zmq4, which never got it
-	}
-}
-
-func (s *Server) countFailure(err error) {
-	if _, ok := errors.AsType[*refusal](err); ok {
-		s.counters.refused.Add(1)
-		return
-	}
-	s.counters.failed.Add(1)
-}
-
-func (s *Server) turnedAway(from net.Addr) {
-	s.counters.turnedAway.Add(1)
-	s.log.Debug("too many handshakes from one address", "from", from.String())
+	return func(ctx context.Context) {
+		select {
+		case l.shard.threshold.conns <- l.conn:
+		case <-ctx.Done():
+			l.kill(errClosedHere)
+			l.Close() //nolint:errcheck // in place of zmq4, which never got it
+		}
+	}, nil
 }
 
 // handshakeBuffer is what a connection reads at a time.
@@ -87,25 +73,51 @@ func (s *Server) authorize(key fleet.Key, from net.Addr) (*link, *refusal) {
 	l := &link{Peer: Peer{Identity: identity, Key: key, From: from}, guest: s.cfg.Guest != nil && s.cfg.Guest(identity), epoch: epoch}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.guest {
-		if s.guests >= s.cfg.Limits.Guests {
-			return nil, &refusal{reasonBusy, errManyGuests}
-		}
-		s.guests++
-	}
 	s.numbers++
 	l.Number = s.numbers
+	if l.guest {
+		if !s.seat() {
+			return nil, &refusal{reasonBusy, errManyGuests}
+		}
+		s.guests[l] = true
+	}
 	l.shard = s.shardOf(identity)
 	l.route = fmt.Appendf(nil, "%s/%d", identity, l.Number)
 	return l, nil
 }
 
+// seat makes sure that there is a place for one more guest: when all are taken, the oldest connection gives up its own.
+// It reports false when all places belong to handshakes that are not over. mu is held.
+func (s *Server) seat() bool {
+	if len(s.guests) < s.cfg.Limits.Guests {
+		return true
+	}
+	var oldest *link
+	for l := range s.guests {
+		if s.all[l] && (oldest == nil || l.Number < oldest.Number) {
+			oldest = l
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(s.guests, oldest)
+	oldest.kill(errGuestAway)
+	s.counters.evicted.Add(1)
+	return true
+}
+
 // connect makes the connection of a link whose handshake is done.
 func (s *Server) connect(l *link, raw net.Conn, in *bufio.Reader, session session) {
 	s.conns.Add(1) // until released
-	o := newOutbox(raw, session, s.cfg.Limits, &s.conns)
+	limits := s.cfg.Limits
+	if l.guest {
+		limits.MaxAge = limits.GuestAge
+	}
+	o := newOutbox(raw, session, limits, &s.conns)
 	l.conn = newConn(o, in, metadata{kindDealer, string(l.route)})
 	l.conn.guest = l.guest
+	l.conn.window = newWindow(limits, o.done, s.closing)
 	l.hooks = hooks{attached: func(*conn) { s.attached(l) }, released: func(*conn) { s.released(l) }}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,20 +191,32 @@ func (s *Server) forget(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, l)
-	if l.guest {
-		s.guests--
-	}
+	delete(s.guests, l)
 	return s.unlist(l)
 }
 
 func (s *Server) disconnected(l *link) {
 	err := l.end()
-	if errors.Is(err, errOverflow) {
-		s.counters.overflows.Add(1)
-	}
+	s.countEnd(l, err)
 	s.log.Debug("peer disconnected", "peer", l.Identity, "from", l.From.String(), "number", l.Number, "reason", err)
 	if s.cfg.Disconnected != nil {
 		s.cfg.Disconnected(l.Peer)
+	}
+}
+
+// countEnd counts a connection that ended otherwise than it should.
+func (s *Server) countEnd(l *link, err error) {
+	is := func(causes ...error) bool {
+		return slices.ContainsFunc(causes, func(c error) bool { return errors.Is(err, c) })
+	}
+	switch {
+	case is(errOverflow):
+		s.counters.overflows.Add(1)
+	case is(errSilent):
+		s.counters.silent.Add(1)
+	case is(errFrame, errBox, ErrTooBig, errCommands, errGuestTalks):
+		s.counters.broken.Add(1)
+		s.entrance.rejected.note("broken", "last_peer", l.Identity, "last_from", l.From.String(), "last_error", err)
 	}
 }
 

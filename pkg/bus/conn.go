@@ -23,6 +23,7 @@ type conn struct {
 	// These belong to the reader.
 	in       *bufio.Reader
 	guest    bool        // few and small messages may come
+	window   *window     // nil: whatever comes is passed on
 	heard    int         // messages
 	toEngine net.Buffers // what zmq4 has still to read
 	attached bool
@@ -88,11 +89,13 @@ func (c *conn) Read(p []byte) (int, error) {
 				c.hooks.attached(c)
 			}
 		}
+		c.window.wait()
 		body, err := c.receive()
 		if err != nil {
 			c.fail(err)
 			return 0, io.EOF
 		}
+		c.window.add(len(body))
 		c.toEngine = net.Buffers{appendHeader(nil, header{size: len(body)}), body}
 	}
 	n, _ := c.toEngine.Read(p) //nolint:errcheck // it is io.EOF when all is read
@@ -157,6 +160,9 @@ func (o *outbox) command(body []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := o.countCommand(time.Now()); err != nil {
+		return err
+	}
 	switch name {
 	case "PING": // two bytes of time to live, and up to 16 that come back
 		if len(data) < 2 || len(data) > 18 {
@@ -169,6 +175,17 @@ func (o *outbox) command(body []byte) error {
 	default: // a PONG has done its work by coming
 		return nil
 	}
+}
+
+// countCommand ends a connection whose peer does nothing but send commands, which keeps this side busy for nothing.
+func (o *outbox) countCommand(now time.Time) error {
+	if now.Sub(o.counting) > o.limits.Heartbeat {
+		o.counting, o.commands = now, 0
+	}
+	if o.commands++; o.commands > o.limits.Commands {
+		return errCommands
+	}
+	return nil
 }
 
 // Write takes what zmq4 writes: a greeting and a READY, which go nowhere, and then frames. It fails with an error that

@@ -46,6 +46,8 @@ var (
 	errRecycled   = errors.New("connection is old enough to be made anew")
 	errClosedHere = errors.New("closed on this side")
 	errFrame      = errors.New("malformed frame")
+	errCommands   = errors.New("it sent too many commands")
 	errGuestTalks = errors.New("a peer without an accepted key sent too many messages")
 	errManyGuests = errors.New("too many peers without an accepted key")
+	errGuestAway  = errors.New("another peer without an accepted key took its place")
 )

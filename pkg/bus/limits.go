@@ -14,11 +14,21 @@ type Limits struct {
 	Handshakes           int           // connections that have not proven a key yet, 512
 	HandshakesPerAddress int           // of these from one address (IPv6: one /64), 64
 	HandshakeTimeout     time.Duration // for connect and handshake, 10 s
+	HandshakeHurry       time.Duration // for a handshake while all places are taken, 2 s
 
-	// Guests are peers whose identity ServerConfig.Guest says is one.
-	Guests        int // at once, 256
-	GuestMessage  int // bytes of one message from a guest, 4 KiB
-	GuestMessages int // messages from a guest on one connection, 64
+	// Guests are peers whose identity ServerConfig.Guest says is one. When there are too many, the newest takes the place
+	// of the oldest, so that nobody can fill all places for good: a guest needs a moment only.
+	Guests        int           // at once, 256
+	GuestAge      time.Duration // of a connection, 10 min
+	GuestMessage  int           // bytes of one message from a guest, 4 KiB
+	GuestMessages int           // messages from a guest on one connection, 64
+
+	// Unread bounds what a Server has read of one connection and Recv has not given out. The peer waits meanwhile, and
+	// takes no more than its share of the inbox.
+	UnreadBytes    int // 1 MiB and the last message
+	UnreadMessages int // 32
+
+	Commands int // of one connection in the time between two PINGs, 4096
 
 	Heartbeat        time.Duration // between PINGs, 15 s
 	HeartbeatTimeout time.Duration // without a byte: the connection is dead, 45 s
@@ -38,9 +48,14 @@ func (l Limits) withDefaults() Limits {
 		Handshakes:           cmp.Or(l.Handshakes, 512),
 		HandshakesPerAddress: cmp.Or(l.HandshakesPerAddress, 64),
 		HandshakeTimeout:     cmp.Or(l.HandshakeTimeout, 10*time.Second),
+		HandshakeHurry:       cmp.Or(l.HandshakeHurry, 2*time.Second),
 		Guests:               cmp.Or(l.Guests, 256),
+		GuestAge:             cmp.Or(l.GuestAge, 10*time.Minute),
 		GuestMessage:         cmp.Or(l.GuestMessage, 4<<10),
 		GuestMessages:        cmp.Or(l.GuestMessages, 64),
+		UnreadBytes:          cmp.Or(l.UnreadBytes, 1<<20),
+		UnreadMessages:       cmp.Or(l.UnreadMessages, 32),
+		Commands:             cmp.Or(l.Commands, 4096),
 		Heartbeat:            cmp.Or(l.Heartbeat, 15*time.Second),
 		HeartbeatTimeout:     cmp.Or(l.HeartbeatTimeout, 45*time.Second),
 		WriteTimeout:         cmp.Or(l.WriteTimeout, 30*time.Second),

@@ -24,6 +24,9 @@ type outbox struct {
 	room    chan struct{}   // gets a token whenever there may be room in the queue
 	done    chan struct{}   // closed when the connection is
 
+	counting time.Time // the reader's; since when commands are counted
+	commands int       // the reader's
+
 	mu       sync.Mutex
 	state    state
 	cause    error // why it is not open any more

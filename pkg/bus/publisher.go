@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,9 +39,10 @@ type Publisher struct {
 	addr     net.Addr
 	stop     context.CancelFunc
 	once     sync.Once
-	rejected *summary
 	slow     *summary
-	counters struct{ handshakes, failed, refused, turnedAway, sent, dropped atomic.Uint64 }
+	counters struct{ sent, dropped atomic.Uint64 }
+
+	entrance *door
 
 	door    sync.WaitGroup
 	readers sync.WaitGroup
@@ -66,14 +66,10 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Publisher{
 		cfg: cfg, addr: listener.Addr(), stop: stop, all: map[*subscriber]bool{},
-		rejected: &summary{tell: func(counts ...any) { log.Warn("subscribers rejected", counts...) }},
-		slow:     &summary{tell: func(counts ...any) { log.Warn("subscribers are too slow, messages dropped", counts...) }},
+		slow: &summary{tell: func(counts ...any) { log.Warn("subscribers are too slow, messages dropped", counts...) }},
 	}
-	d := &door{
-		listener: listener, perAddress: cfg.Limits.HandshakesPerAddress, slots: make(chan struct{}, cfg.Limits.Handshakes),
-		enter: p.enter, turnedAway: p.turnedAway, known: map[netip.Prefix]int{},
-	}
-	p.door.Go(func() { d.run(ctx) })
+	p.entrance = newDoor(listener, cfg.Limits, func(counts ...any) { log.Warn("subscribers rejected", counts...) }, p.enter)
+	p.door.Go(func() { p.entrance.run(ctx) })
 	return p, nil
 }
 
@@ -117,7 +113,7 @@ func (p *Publisher) Close() error {
 		}
 		p.mu.Unlock()
 		p.readers.Wait()
-		p.rejected.stop()
+		p.entrance.rejected.stop()
 		p.slow.stop()
 	})
 	return nil
@@ -125,11 +121,8 @@ func (p *Publisher) Close() error {
 
 // PublisherStats counts what a publisher has done.
 type PublisherStats struct {
+	DoorStats
 	Subscribers int    // now
-	Handshakes  uint64 // connections that proved a key
-	Failed      uint64 // connections that did not
-	Refused     uint64 // of keys that Authorize did not want, and of subscribers too many
-	TurnedAway  uint64 // connections from an address that had too many handshakes
 	Sent        uint64 // messages, once for each subscriber
 	Dropped     uint64 // messages, once for each subscriber who was too slow
 }
@@ -140,31 +133,17 @@ func (p *Publisher) Stats() PublisherStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return PublisherStats{
-		Subscribers: len(p.all), Handshakes: c.handshakes.Load(), Failed: c.failed.Load(), Refused: c.refused.Load(),
-		TurnedAway: c.turnedAway.Load(), Sent: c.sent.Load(), Dropped: c.dropped.Load(),
+		DoorStats: p.entrance.stats(), Subscribers: len(p.all), Sent: c.sent.Load(), Dropped: c.dropped.Load(),
 	}
 }
 
 // enter runs the handshake with who is at the door.
-func (p *Publisher) enter(_ context.Context, raw net.Conn) {
+func (p *Publisher) enter(raw net.Conn) (then func(context.Context), err error) {
 	s, err := p.handshake(raw)
-	if err == nil {
-		p.counters.handshakes.Add(1)
-		return
+	if err != nil {
+		p.forget(s)
 	}
-	raw.Close() //nolint:errcheck // it is of no use any more
-	kind, counter := "failed", &p.counters.failed
-	if _, ok := errors.AsType[*refusal](err); ok {
-		kind, counter = "refused", &p.counters.refused
-	}
-	counter.Add(1)
-	p.rejected.note(kind, "last_from", raw.RemoteAddr().String(), "last_error", err)
-	p.forget(s)
-}
-
-func (p *Publisher) turnedAway(from net.Addr) {
-	p.counters.turnedAway.Add(1)
-	p.rejected.note("turned_away", "last_from", from.String())
+	return func(context.Context) {}, err
 }
 
 func (p *Publisher) handshake(raw net.Conn) (*subscriber, error) {

@@ -1,12 +1,12 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +56,8 @@ type Server struct {
 	stop     context.CancelFunc
 	counters counters
 
+	entrance *door
+
 	door  sync.WaitGroup
 	pumps sync.WaitGroup
 	conns sync.WaitGroup // of connections, from the end of the handshake until they are closed
@@ -66,7 +68,7 @@ type Server struct {
 	all        map[*link]bool      // guarded by mu; from the handshake on
 	byIdentity map[string]*link    // guarded by mu; attached, the newest of the identity
 	byKey      map[fleet.Key]*link // guarded by mu; the same links
-	guests     int                 // guarded by mu
+	guests     map[*link]bool      // guarded by mu; who has a place for guests, from the key's proof on
 	epoch      uint64              // guarded by mu; counts calls of Disconnect
 	numbers    uint64              // guarded by mu
 }
@@ -82,8 +84,9 @@ type link struct {
 }
 
 type message struct {
-	from string
-	body []byte
+	from  string
+	route []byte
+	body  []byte
 }
 
 // Listen opens the bus. Close ends it.
@@ -97,7 +100,7 @@ func Listen(cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: orDiscard(cfg.Log), stop: stop,
 		inbox: make(chan message, inboxSize), closing: make(chan struct{}),
-		all: map[*link]bool{}, byIdentity: map[string]*link{}, byKey: map[fleet.Key]*link{},
+		all: map[*link]bool{}, guests: map[*link]bool{}, byIdentity: map[string]*link{}, byKey: map[fleet.Key]*link{},
 	}
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
@@ -105,14 +108,11 @@ func Listen(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("open the bus: %w", err)
 	}
 	s.addr = listener.Addr()
+	s.entrance = newDoor(listener, cfg.Limits, func(counts ...any) { s.log.Warn("peers rejected", counts...) }, s.enter)
 	if err := s.openShards(shardCount); err != nil {
 		return nil, errors.Join(err, listener.Close(), s.Close())
 	}
-	d := &door{
-		listener: listener, perAddress: cfg.Limits.HandshakesPerAddress, slots: make(chan struct{}, cfg.Limits.Handshakes),
-		enter: s.enter, turnedAway: s.turnedAway, known: map[netip.Prefix]int{},
-	}
-	s.door.Go(func() { d.run(ctx) })
+	s.door.Go(func() { s.entrance.run(ctx) })
 	return s, nil
 }
 
@@ -127,11 +127,19 @@ func (s *Server) Addr() net.Addr { return s.addr }
 func (s *Server) Recv(ctx context.Context) (from string, body []byte, err error) {
 	select {
 	case m := <-s.inbox:
+		s.taken(m)
 		return m.from, m.body, nil
 	case <-s.closing:
 		return "", nil, ErrClosed
 	case <-ctx.Done():
 		return "", nil, ctx.Err()
+	}
+}
+
+// taken lets the connection that a message came by send on.
+func (s *Server) taken(m message) {
+	if l := s.find(m.from); l != nil && bytes.Equal(l.route, m.route) { // an older connection has ended already
+		l.window.taken(len(m.body))
 	}
 }
 
@@ -204,6 +212,7 @@ func (s *Server) Close() error {
 			sh.socket.Close() //nolint:errcheck // it has no connections any more
 		}
 		s.pumps.Wait()
+		s.entrance.rejected.stop()
 	})
 	return nil
 }
@@ -220,19 +229,19 @@ func (s *Server) links() []*link {
 
 // Stats counts what the server has done.
 type Stats struct {
-	Connected  int    // peers now
-	Guests     int    // of these, and in handshakes
-	Handshakes uint64 // connections that proved a key
-	Failed     uint64 // connections that did not
-	Refused    uint64 // of keys that Authorize did not want, and of guests too many
-	TurnedAway uint64 // connections from an address that had too many handshakes
-	Overflows  uint64 // connections cut because their queue ran over
-	Received   uint64 // messages
-	Sent       uint64 // messages
+	DoorStats
+	Connected int    // peers now
+	Guests    int    // of these, and in handshakes
+	Evicted   uint64 // guests that had to make room for another
+	Overflows uint64 // connections cut because their queue ran over
+	Silent    uint64 // connections cut because nothing came any more
+	Broken    uint64 // connections cut because the peer broke the protocol or a limit
+	Received  uint64 // messages
+	Sent      uint64 // messages
 }
 
 type counters struct {
-	handshakes, failed, refused, turnedAway, overflows, received, sent atomic.Uint64
+	evicted, overflows, silent, broken, received, sent atomic.Uint64
 }
 
 // Stats returns the numbers of now.
@@ -241,8 +250,8 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{
-		Connected: len(s.byIdentity), Guests: s.guests, Handshakes: c.handshakes.Load(), Failed: c.failed.Load(),
-		Refused: c.refused.Load(), TurnedAway: c.turnedAway.Load(), Overflows: c.overflows.Load(),
+		DoorStats: s.entrance.stats(), Connected: len(s.byIdentity), Guests: len(s.guests), Evicted: c.evicted.Load(),
+		Overflows: c.overflows.Load(), Silent: c.silent.Load(), Broken: c.broken.Load(),
 		Received: c.received.Load(), Sent: c.sent.Load(),
 	}
 }

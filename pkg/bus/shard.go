@@ -55,7 +55,7 @@ func (s *Server) pump(sh *shard) {
 		}
 		s.counters.received.Add(1)
 		select {
-		case s.inbox <- message{identityOf(msg.Frames[0]), msg.Frames[1]}:
+		case s.inbox <- message{identityOf(msg.Frames[0]), msg.Frames[0], msg.Frames[1]}:
 		case <-s.closing:
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -42,6 +43,9 @@ func (s *subscriber) obey(inner []byte) error {
 	case err != nil:
 		return err
 	case ok:
+		if err := s.countCommand(time.Now()); err != nil {
+			return err
+		}
 		s.wishing.Lock()
 		defer s.wishing.Unlock()
 		return s.topics.apply(wish)
