@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	defaultRunTimeout = time.Minute
-	defaultTokenTTL   = time.Hour
-	pageSize          = 500
+	defaultTokenTTL = time.Hour
+	pageSize        = 500
 )
 
 // routes is the API of pkg/fleet/api.go.
@@ -40,6 +39,9 @@ func (m *Master) routes() http.Handler {
 	handle("POST /v1/minions/{id}/drain", m.postDrain)
 	handle("POST /v1/minions/{id}/undrain", m.postUndrain)
 	handle("POST /v1/jobs", m.postJob)
+	handle("GET /v1/jobs", m.getJobs)
+	handle("GET /v1/jobs/{id}", m.getJob)
+	handle("POST /v1/jobs/{id}/kill", m.postKill)
 	mux.HandleFunc("GET /v1/jobs/{id}/returns", m.streamReturns)
 	handle("GET /v1/keys", m.getKeys)
 	handle("POST /v1/keys/{id}/{verb}", m.postKey)
@@ -129,6 +131,9 @@ func (m *Master) getMinions(_ context.Context, r *http.Request) (any, error) {
 		expr = "*"
 	}
 	list, err := m.roster.match(expr)
+	for i := range list {
+		list[i].Vitals = m.roster.presence.vitals(list[i].ID)
+	}
 	return notNil(list), err
 }
 
@@ -139,60 +144,6 @@ func (m *Master) postDrain(ctx context.Context, r *http.Request) (any, error) {
 func (m *Master) postUndrain(ctx context.Context, r *http.Request) (any, error) {
 	groups, err := m.deployments.undrain(ctx, fleet.MinionID(r.PathValue("id")))
 	return fleet.Drained{Minion: fleet.MinionID(r.PathValue("id")), Pools: notNil(groups)}, err
-}
-
-// postJob publishes one function to all minions of a target.
-func (m *Master) postJob(ctx context.Context, r *http.Request) (any, error) {
-	req, err := decode[fleet.RunRequest](r)
-	if err != nil {
-		return nil, err
-	}
-	minions, err := m.roster.match(req.Target)
-	if err != nil {
-		return nil, err
-	}
-	if len(minions) == 0 {
-		return nil, &fleet.Problem{Message: fmt.Sprintf("target %q matches no minion", req.Target), Hint: "brine target '*' lists the accepted minions", Exit: fleet.ExitFailed}
-	}
-	if req.Function == releaseFunction {
-		return nil, &fleet.Problem{Message: releaseFunction + " is what brine deploy publishes; it is not run by itself", Exit: fleet.ExitUsage}
-	}
-	now := time.Now()
-	ticket := fleet.RunTicket{Job: fleet.JobID(newDeploymentID(now)), Deadline: now.Add(req.Timeout.Or(defaultRunTimeout))}
-	jobs := make([]fleet.Job, len(minions))
-	for i, minion := range minions {
-		jobs[i] = fleet.Job{ID: ticket.Job, Minion: minion.ID, Function: req.Function, Args: req.Args, By: caller(ctx), Issued: now, Deadline: ticket.Deadline}
-		ticket.Minions = append(ticket.Minions, minion.ID)
-		if !minion.Connected {
-			ticket.Away = append(ticket.Away, fleet.AwayPeer{Minion: minion.ID, Since: minion.Since})
-		}
-	}
-	return ticket, m.dispatcher.publish(ctx, nil, jobs)
-}
-
-// streamReturns gives the last parts of a job's returns; it ends when all minions have returned or the deadline passed.
-func (m *Master) streamReturns(w http.ResponseWriter, r *http.Request) {
-	id := fleet.JobID(r.PathValue("id"))
-	sent := map[fleet.MinionID]bool{}
-	stream(w, r, m.journal.Changed, func(ctx context.Context) ([]fleet.Return, bool, error) {
-		job, err := m.journal.Job(ctx, id)
-		if errors.Is(err, journal.ErrNotFound) {
-			return nil, false, &fleet.Problem{Message: fmt.Sprintf("unknown job %q", id), Exit: fleet.ExitUsage}
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		over := time.Now().After(job.Job.Deadline)
-		returns, err := m.journal.Returns(ctx, id)
-		if err != nil {
-			return nil, false, err
-		}
-		fresh := slices.DeleteFunc(returns, func(ret fleet.Return) bool { return sent[ret.Minion] })
-		for _, ret := range fresh {
-			sent[ret.Minion] = true
-		}
-		return fresh, len(sent) == len(job.Minions) || over, nil
-	})
 }
 
 func (m *Master) getKeys(ctx context.Context, _ *http.Request) (any, error) {

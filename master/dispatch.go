@@ -33,6 +33,7 @@ type dispatcher struct {
 	log      *slog.Logger
 
 	returns chan wireReturn
+	intake  intake
 
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
 }
@@ -40,6 +41,7 @@ type dispatcher struct {
 type wireReturn struct {
 	from fleet.MinionID
 	ret  wire.Ret
+	done func() // called after the commit; nil: nothing to do
 }
 
 const (
@@ -79,20 +81,35 @@ func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error
 	case wire.Hello:
 		return d.hello(ctx, minion, m)
 	case wire.Ack:
+		if m.Refused != "" {
+			return d.journal.Refuse(ctx, minion, m.Seq, m.Refused)
+		}
 		return d.journal.Ack(ctx, minion, m.Seq)
 	case wire.Ret:
 		m.Return.Minion = minion // the connection's word, not the message's
-		select {
-		case d.returns <- wireReturn{minion, m}:
-		case <-ctx.Done():
-		}
+		d.enqueue(ctx, wireReturn{from: minion, ret: m})
 		return nil
+	case wire.Chunk:
+		r, err := d.chunk(minion, m)
+		if r != nil {
+			d.enqueue(ctx, *r)
+		}
+		return err
+	case wire.Probe:
+		return d.probe(minion, m)
 	case wire.Enrol:
 		return d.send(from, wire.Ctl{Verb: wire.CtlAccepted})
 	case wire.Request:
 		return d.request(ctx, minion, m)
 	default:
 		return fmt.Errorf("a minion does not send %T", msg)
+	}
+}
+
+func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
+	select {
+	case d.returns <- r:
+	case <-ctx.Done():
 	}
 }
 
@@ -132,6 +149,9 @@ func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.He
 		if err := d.send(string(minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
 			return err
 		}
+	}
+	if err := d.tellKill(due.Kill); err != nil {
+		return err
 	}
 	d.presence.setReady(minion)
 	d.log.Info("minion connected", "minion", minion, "version", m.Version, "missed", len(due.Jobs), "spooled", m.Spooled)
@@ -227,6 +247,11 @@ func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
 	if unknown > 0 {
 		d.log.Warn("returns of unknown jobs dropped", "count", unknown)
 	}
+	for _, b := range batch {
+		if b.done != nil {
+			b.done()
+		}
+	}
 	for minion, rseq := range last {
 		if err := d.send(string(minion), wire.Rack{RSeq: rseq}); err != nil {
 			d.log.Warn("return not acknowledged, the minion sends it again", "minion", minion, "error", err)
@@ -238,7 +263,7 @@ func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
 // connected and disconnected are the bus's callbacks.
 func (d *dispatcher) connected(p bus.Peer) {
 	if !keyring.IsPending(p.Identity) {
-		d.presence.connected(fleet.MinionID(p.Identity), p.Number, time.Now())
+		d.presence.connected(fleet.MinionID(p.Identity), p.Number, p.From.String(), time.Now())
 	}
 }
 
@@ -247,8 +272,19 @@ func (d *dispatcher) disconnected(p bus.Peer) {
 		return
 	}
 	minion, now := fleet.MinionID(p.Identity), time.Now()
+	d.sendChunkAcks(d.intake.forget(minion, now))
+	if err := d.lost(minion); err != nil {
+		d.log.Error("not noted that jobs may have arrived", "minion", minion, "error", err)
+	}
 	if d.presence.disconnected(minion, p.Number, now) {
 		d.log.Info("minion disconnected", "minion", minion, "from", strings.TrimSpace(p.From.String()))
 		d.roster.gone(minion, now)
 	}
+}
+
+// lost notes, before the minion counts as away, that what it has not acknowledged may have arrived.
+func (d *dispatcher) lost(minion fleet.MinionID) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return d.journal.Disconnected(ctx, minion)
 }

@@ -48,6 +48,14 @@ func (m *Master) wireReturners() error {
 func (m *Master) gauges(g returners.Gauger) {
 	g.Gauge("brine_minions_connected", "Minions that are connected now.", func() float64 { return float64(m.roster.presence.count()) })
 	g.Gauge("brine_minions_accepted", "Minions whose key is accepted.", func() float64 { return float64(m.roster.size()) })
+	g.Gauge("brine_minions_spooled_returns", "Returns that wait on connected minions, as they said last.", func() float64 {
+		waiting, _ := m.roster.presence.spooled()
+		return float64(waiting)
+	})
+	g.Gauge("brine_minions_spool_dropped", "Parts of returns that full spools of connected minions have lost.", func() float64 {
+		_, dropped := m.roster.presence.spooled()
+		return float64(dropped)
+	})
 }
 
 // urls is the store as revisions see it: an archive that the store cannot hand out itself is handed out by the master.

@@ -19,6 +19,7 @@ type link struct {
 	number uint64 // of the connection: a later one has a higher number
 	since  time.Time
 	ready  bool
+	vitals fleet.Vitals
 }
 
 func newPresence(known []fleet.Minion) *presence {
@@ -32,11 +33,11 @@ func newPresence(known []fleet.Minion) *presence {
 	return p
 }
 
-func (p *presence) connected(id fleet.MinionID, number uint64, now time.Time) {
+func (p *presence) connected(id fleet.MinionID, number uint64, from string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conns[id].number < number {
-		p.conns[id] = link{number: number, since: now}
+		p.conns[id] = link{number: number, since: now, vitals: fleet.Vitals{Address: from}}
 	}
 }
 

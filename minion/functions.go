@@ -46,12 +46,13 @@ func (m *Minion) release(ctx context.Context, job fleet.Job, report func(fleet.E
 }
 
 const (
-	outputLimit = 256 << 10
+	outputLimit = 8 << 20 // bytes of a command's output that are returned: the last ones
 	killGrace   = 2 * time.Second
 )
 
 // cmdRun runs one shell command, as its name in Salt says: that a person may give any command is its purpose. Its value
-// is the output; arguments: cmd (the first), cwd.
+// is the end of the output; arguments: cmd (the first), cwd. When its time is over, or somebody kills it, all that it has
+// started in its process group gets TERM, and KILL after the grace.
 func cmdRun(ctx context.Context, job fleet.Job, _ func(fleet.EventResult)) (any, error) {
 	var call fleet.Call
 	if err := json.Unmarshal(job.Args, &call); err != nil {
@@ -64,20 +65,23 @@ func cmdRun(ctx context.Context, job fleet.Job, _ func(fleet.EventResult)) (any,
 	if command == "" {
 		return nil, errors.New("cmd.run takes a command, for example: cmd.run 'uptime'")
 	}
-	ctx, cancel := context.WithDeadline(ctx, job.Deadline)
+	ctx, cancel := context.WithDeadlineCause(ctx, job.Deadline, errors.New("the command did not end before the job's deadline and was killed"))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	cmd.Dir, _ = call.Kwargs["cwd"].(string)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killGrace
 	var out tail
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what TERM has not ended
+	}
 	var exit *exec.ExitError
 	switch {
-	case ctx.Err() != nil:
-		return out.String(), errors.New("the command did not end before the job's deadline and was killed")
+	case err != nil && ctx.Err() != nil:
+		return out.String(), context.Cause(ctx)
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
 		return out.String(), fmt.Errorf("exit code %d", exit.ExitCode())
 	case errors.Is(err, exec.ErrWaitDelay):
@@ -88,14 +92,31 @@ func cmdRun(ctx context.Context, job fleet.Job, _ func(fleet.EventResult)) (any,
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ kept []byte }
+type tail struct {
+	kept []byte
+	cut  int64
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.kept = append(t.kept, p...)
-	if over := len(t.kept) - outputLimit; over > 0 {
-		t.kept = slices.Delete(t.kept, 0, over)
+	if len(t.kept) > 2*outputLimit {
+		t.trim()
 	}
 	return len(p), nil
 }
 
-func (t *tail) String() string { return strings.TrimRight(string(t.kept), "\n") }
+func (t *tail) trim() {
+	if over := len(t.kept) - outputLimit; over > 0 {
+		t.kept = slices.Delete(t.kept, 0, over)
+		t.cut += int64(over)
+	}
+}
+
+func (t *tail) String() string {
+	t.trim()
+	text := strings.TrimRight(string(t.kept), "\n")
+	if t.cut > 0 {
+		text = fmt.Sprintf("[%d bytes before this are left out]\n%s", t.cut, text)
+	}
+	return text
+}

@@ -3,7 +3,9 @@ package minion
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +20,7 @@ const queueLength = 256
 func (m *Minion) enqueue(ctx context.Context, g *errgroup.Group, job fleet.Job) {
 	key := queueOf(job)
 	m.mu.Lock()
+	m.tasks[job.ID] = &task{}
 	queue, ok := m.queues[key]
 	if !ok {
 		queue = make(chan fleet.Job, queueLength)
@@ -60,25 +63,44 @@ func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
 
 // run runs one job and spools its return. The error is one of the minion's own disk.
 func (m *Minion) run(ctx context.Context, job fleet.Job) error {
+	defer m.forget(job.ID)
 	r := &reporter{Minion: m, job: job}
 	if why := m.refusal(job, time.Now()); why != "" {
 		m.log.Error("job refused", "job", job.ID, "function", job.Function, "reason", why)
 		return m.finish(job.ID, r.last(fleet.Refused, why, nil))
 	}
+	ctx, cancel, err := m.begin(ctx, job.ID)
+	if err != nil {
+		return m.finish(job.ID, r.last(fleet.Killed, err.Error()+" before it ran", nil))
+	}
+	defer cancel(nil)
 	if err := m.inbox.Start(job.ID); err != nil {
 		return fmt.Errorf("mark %s started: %w", job.ID, err)
 	}
 	m.log.Info("job starts", "job", job.ID, "function", job.Function, "by", job.By)
 	value, err := m.functions[job.Function](ctx, job, r.event)
-	outcome, reason := fleet.Succeeded, ""
-	switch {
-	case err != nil && ctx.Err() != nil:
-		outcome, reason = fleet.Interrupted, "the minion was stopped inside the job: "+err.Error()
-	case err != nil:
-		outcome, reason = fleet.Failed, err.Error()
-	}
+	outcome, reason := judge(ctx, err)
 	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)
 	return m.finish(job.ID, r.last(outcome, reason, value))
+}
+
+// judge says how a job ended whose function gave err. One that came to its end is not killed, whoever wanted that.
+func judge(ctx context.Context, err error) (fleet.Outcome, string) {
+	var killed killedError
+	switch {
+	case err == nil:
+		return fleet.Succeeded, ""
+	case errors.As(context.Cause(ctx), &killed):
+		reason := err.Error()
+		if !strings.Contains(reason, killed.Error()) {
+			reason = killed.Error() + ": " + reason
+		}
+		return fleet.Killed, reason
+	case ctx.Err() != nil:
+		return fleet.Interrupted, "the minion was stopped inside the job: " + err.Error()
+	default:
+		return fleet.Failed, err.Error()
+	}
 }
 
 // refusal says why a job must not run; empty when it may.
@@ -118,7 +140,9 @@ func (r *reporter) last(outcome fleet.Outcome, reason string, value any) fleet.R
 		if err != nil {
 			ret.Outcome, ret.Reason = fleet.Failed, "its value cannot be encoded: "+err.Error()
 		}
-		ret.Value = text
+		if ret.Value = text; len(text) > maxValue {
+			return withoutValue(ret, fmt.Sprintf("a return may have %d", maxValue))
+		}
 	}
 	return ret
 }

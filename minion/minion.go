@@ -46,19 +46,21 @@ type Minion struct {
 	runner    *runner.Runner
 	functions map[string]function
 	boot      string // tells this run of the daemon from others
+	way       way
 
 	asked    atomic.Bool // the highstate has been asked for in this run
 	accepted atomic.Bool // the master has accepted the key at some time
 
 	mu     sync.Mutex
 	queues map[string]chan fleet.Job // guarded by mu; jobs with the same key run one after the other
+	tasks  map[fleet.JobID]*task     // guarded by mu; jobs that wait or run
 
 	teardown []func() error
 }
 
 // New opens a minion's state. A host's key is made at the first start; it is the host's identity.
 func New(cfg config.Minion, version string, log *slog.Logger) (*Minion, error) {
-	m := &Minion{cfg: cfg, version: version, log: log, queues: map[string]chan fleet.Job{}, boot: time.Now().UTC().Format(time.RFC3339Nano)}
+	m := &Minion{cfg: cfg, version: version, log: log, queues: map[string]chan fleet.Job{}, tasks: map[fleet.JobID]*task{}, boot: time.Now().UTC().Format(time.RFC3339Nano)}
 	if err := m.wire(); err != nil {
 		return nil, errors.Join(err, m.close())
 	}

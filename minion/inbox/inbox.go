@@ -173,6 +173,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// Known reports whether a job was taken, and is not so long done that it is forgotten.
+func (b *Inbox) Known(id fleet.JobID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, known := b.known[id]
+	return known
+}
+
 // LastSeq returns the highest number that was taken; zero when there was none.
 func (b *Inbox) LastSeq() uint64 {
 	b.mu.Lock()

@@ -151,7 +151,11 @@ func (s *Spool) forget(rseq uint64) {
 	s.pending = slices.Delete(s.pending, 0, n)
 }
 
-// Pending returns, in order, at most limit of the returns that wait and have a number above after; all when limit is zero.
+// readAtOnce is how much Pending gives with a limit, in bytes, and one return more.
+const readAtOnce = 4 << 20
+
+// Pending returns, in order, at most limit of the returns that wait and have a number above after, fewer when they are
+// large; all when limit is zero.
 func (s *Spool) Pending(after uint64, limit int) ([]Entry, error) {
 	s.mu.Lock()
 	from, found := slices.BinarySearchFunc(s.pending, after, func(p pending, rseq uint64) int { return cmp.Compare(p.rseq, rseq) })
@@ -160,7 +164,7 @@ func (s *Spool) Pending(after uint64, limit int) ([]Entry, error) {
 	}
 	rest := s.pending[from:]
 	if limit > 0 {
-		rest = rest[:min(limit, len(rest))]
+		rest = rest[:few(rest, limit)]
 	}
 	rest = slices.Clone(rest)
 	s.mu.Unlock()
@@ -173,6 +177,15 @@ func (s *Spool) Pending(after uint64, limit int) ([]Entry, error) {
 		}
 	}
 	return entries, nil
+}
+
+// few is how many of the returns are given at once.
+func few(rest []pending, limit int) int {
+	n := 0
+	for size := 0; n < min(limit, len(rest)) && size < readAtOnce; n++ {
+		size += len(rest[n].ret)
+	}
+	return n
 }
 
 // Ack deletes all returns up to and with that number. They are gone for this process in any case. After an error, and after

@@ -17,11 +17,14 @@ import (
 //	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
 //	GET  /v1/revisions?app=                                      -> []Revision   (newest first)
 //	GET  /v1/status                                              -> Status
-//	GET  /v1/minions?target=                                     -> []Minion     (all accepted ones when target is empty)
+//	GET  /v1/minions?target=                                     -> []Minion     (all accepted ones when target is empty; with Vitals)
 //	POST /v1/minions/{id}/drain                                  -> Drained
 //	POST /v1/minions/{id}/undrain                                -> Drained      (Pools: the groups that it is brought up in)
 //	POST /v1/jobs                                RunRequest      -> RunTicket
+//	GET  /v1/jobs?limit=                                         -> []JobSummary (newest first)
+//	GET  /v1/jobs/{id}                                           -> JobStatus
 //	GET  /v1/jobs/{id}/returns?follow=                           -> stream of Return (last parts; ends when all are in or the deadline passed)
+//	POST /v1/jobs/{id}/kill?force=                               -> Killing      (force: also a job of a deployment)
 //	GET  /v1/keys                                                -> []MinionKey
 //	POST /v1/keys/{id}/{accept|reject|revoke}?fingerprint=       -> MinionKey    (fingerprint may be empty)
 //	POST /v1/tokens                              TokenRequest    -> Token
@@ -100,6 +103,62 @@ type RunTicket struct {
 type AwayPeer struct {
 	Minion MinionID  `json:"minion"`
 	Since  time.Time `json:"since,omitzero"` // zero: never connected
+}
+
+// JobSummary is one job at a glance.
+type JobSummary struct {
+	ID         JobID           `json:"id"`
+	Function   string          `json:"function"`
+	Args       json.RawMessage `json:"args,omitempty"` // a Call; none of a deployment's job
+	By         string          `json:"by"`
+	Issued     time.Time       `json:"issued"`
+	Deadline   time.Time       `json:"deadline"`
+	Deployment DeploymentID    `json:"deployment,omitempty"` // what it was made for; App and Group too
+	App        AppName         `json:"app,omitempty"`
+	Group      GroupName       `json:"group,omitempty"`
+	Minions    int             `json:"minions"`
+	Outcomes   map[Outcome]int `json:"outcomes"`  // of those that have ended
+	Waiting    int             `json:"waiting"`   // the others
+	Delivered  int             `json:"delivered"` // of the waiting: that have the job
+}
+
+// JobStatus is one job and how it stands with each minion.
+type JobStatus struct {
+	JobSummary
+	PerMinion []JobMinion `json:"per_minion"` // by id
+}
+
+// JobState is where a minion's copy of a job is.
+//
+//	queued -> sent -> delivered -> ended
+type JobState string
+
+// The states of a job on a minion. Every one may be followed by ended: a job can expire, or be killed.
+const (
+	JobQueued    JobState = "queued"    // not sent: the minion is away
+	JobSent      JobState = "sent"      // not acknowledged; when the minion is away, nobody knows whether it has it
+	JobDelivered JobState = "delivered" // the minion has written it down: it waits there, or runs
+	JobEnded     JobState = "ended"     // Return says how
+)
+
+// JobMinion is how a job stands with one minion.
+type JobMinion struct {
+	Minion    MinionID  `json:"minion"`
+	State     JobState  `json:"state"`
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`     // of the last change of Connected
+	Delivered time.Time `json:"delivered,omitzero"` // when the minion had it
+	Killer    string    `json:"killer,omitempty"`   // who wants it stopped
+	Return    *Return   `json:"return,omitempty"`   // the last part
+}
+
+// Killing tells what killing a job did.
+type Killing struct {
+	Job       JobID      `json:"job"`
+	Withdrawn []MinionID `json:"withdrawn"`      // they never had it, and never will
+	Told      []MinionID `json:"told"`           // they stop it and say so in their return
+	Away      []AwayPeer `json:"away,omitempty"` // they have it, or may; they are told when they are back
+	Ended     []MinionID `json:"ended"`          // it had ended there
 }
 
 // TokenRequest asks for an enrolment token.

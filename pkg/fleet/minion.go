@@ -43,4 +43,15 @@ type Minion struct {
 	Since     time.Time `json:"since"`     // of the last change of Connected; zero: never connected
 	LastSeen  time.Time `json:"last_seen"` // of the last message
 	Drained   bool      `json:"drained"`   // taken out of its pools by a person
+	Vitals    *Vitals   `json:"vitals,omitempty"`
+}
+
+// Vitals are what the master knows of a minion only while it is connected. It measures at the beginning of a connection
+// and every few minutes.
+type Vitals struct {
+	Address   string  `json:"address"`                 // where it connects from
+	RoundTrip float64 `json:"round_trip_ms,omitempty"` // zero: not measured yet
+	ClockSkew float64 `json:"clock_skew_ms"`           // its clock minus the master's
+	Spooled   int     `json:"spooled"`                 // returns that the master has not acknowledged
+	Dropped   uint64  `json:"dropped,omitempty"`       // progress of jobs that a full spool has lost since the minion's start
 }
