@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -27,7 +28,7 @@ func (m *Master) pagesAndBlobs() http.Handler {
 	return mux
 }
 
-// wireReturners makes the configured returners, and the metrics page, which is always there.
+// wireReturners makes the configured returners. There is a page of metrics when one of them is such a page.
 func (m *Master) wireReturners() error {
 	for name, section := range m.cfg.Returners {
 		r, err := all.List().New(section.Type, section, m.log.With("returner", name))
@@ -37,10 +38,16 @@ func (m *Master) wireReturners() error {
 		if page, ok := r.(returners.Page); ok {
 			m.pages = append(m.pages, page)
 		}
-		if g, ok := r.(returners.Gauger); ok {
-			m.gauges(g)
+		if c, ok := r.(io.Closer); ok { // its pump closes it, if things come to that
+			m.teardown = append(m.teardown, c.Close)
 		}
 		m.pumps = append(m.pumps, &returners.Pump{Name: name, Log: m.journal, Returner: r, Logger: m.log})
+	}
+	for _, page := range m.pages {
+		if g, ok := page.(returners.Gauger); ok {
+			m.gauges(g)
+			m.measure(g)
+		}
 	}
 	return nil
 }
@@ -114,11 +121,7 @@ func (f fleetOf) Publish(ctx context.Context, d *fleet.Deployment, jobs []fleet.
 }
 
 func (f fleetOf) GoneSince(minion fleet.MinionID) time.Time {
-	connected, since := f.roster.presence.state(minion)
-	if connected {
-		return time.Time{}
-	}
-	return since
+	return f.roster.presence.goneSince(minion)
 }
 
 var _ rollout.Fleet = fleetOf{}
