@@ -8,6 +8,7 @@ export PATH := $(shell go env GOPATH)/bin:$(PATH)
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 1m
+SEEDS    ?= 20
 PKG      ?= ./...
 
 # The race detector needs a C compiler with its library; brine itself needs none.
@@ -19,7 +20,7 @@ RACE := CGO_ENABLED=0 go test
 NOTE := -note "the race detector: needs gcc (Debian packages gcc, libc6-dev)"
 endif
 
-.PHONY: build test lint fuzz bench demo deps clean help
+.PHONY: build test lint fuzz soak bench demo deps clean help
 
 build: ## Build the three binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/brine ./cmd/brine-master ./cmd/brine-minion
