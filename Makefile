@@ -9,6 +9,7 @@ export PATH := $(shell go env GOPATH)/bin:$(PATH)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 1m
 SEEDS    ?= 20
+SEEDS    ?= 20
 PKG      ?= ./...
 
 # The race detector needs a C compiler with its library; brine itself needs none.
@@ -34,6 +35,9 @@ lint: ## Check the style of the code and the rules of imports
 
 fuzz: ## Fuzz each target for FUZZTIME (1m)
 	@scripts/fuzz.sh $(FUZZTIME)
+
+soak: ## Break the network and kill daemons, SEEDS (20) times over
+	BRINE_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -v ./cmd/internal/faults
 
 bench: build ## Measure the bus and the master beside libzmq, in under five minutes (BENCH='--minions 10000' for the large one)
 	@command -v gcc >/dev/null && [ -e /usr/include/zmq.h ] || { echo "gcc or libzmq is missing: make deps installs them" >&2; exit 1; }
