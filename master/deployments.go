@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,11 +31,12 @@ type deployments struct {
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	bringing map[string]bool // guarded by mu; "app/group/minion" of newcomers under way
+	bringing map[string]bool // guarded by mu; "app/group/minion" of newcomers under way; true: asked for once more
 }
 
 const (
-	retryAfter = 2 * time.Second
+	retryAfter  = 2 * time.Second
+	reunionPoll = 50 * time.Millisecond
 )
 
 // newDeploymentID sorts by time and is unique: a second and 4 random bytes.
@@ -180,35 +182,53 @@ func (d *deployments) start(ctx context.Context, app fleet.Application, dep *fle
 		return nil, fmt.Errorf("begin deployment: %w", err)
 	}
 	answer := *dep
-	d.run(app, dep, nil)
+	d.run(app, dep)
 	return &answer, nil
 }
 
-// run carries a deployment out until it has ended. An error of the journal is no end: it is tried again.
-func (d *deployments) run(app fleet.Application, dep *fleet.Deployment, then func()) {
+// run carries a deployment out, and then looks after the minions that it missed.
+func (d *deployments) run(app fleet.Application, dep *fleet.Deployment) {
 	d.running.Go(func() {
-		for d.ctx.Err() == nil {
-			err := d.rollout.Run(d.ctx, app, dep)
-			if err == nil {
-				d.log.Info("deployment ended", "deployment", dep.ID, "app", dep.App, "group", dep.Group, "status", dep.Status, "reason", dep.Reason)
-				break
-			}
-			if d.ctx.Err() != nil {
-				break
-			}
-			d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
-			sleep(d.ctx, retryAfter)
-			if saved, err := d.journal.Deployment(d.ctx, dep.ID); err == nil {
-				dep = saved // what the journal did not take has not happened
-			}
-		}
-		if then != nil {
-			then()
-		}
-		if d.ctx.Err() == nil && dep.Kind != fleet.KindNewcomer && dep.Status.ExitCode() != fleet.ExitFailed {
-			d.catchUp(app, dep)
+		d.reunite(app, dep.Group)
+		if ended := d.carryOut(app, dep); ended != nil {
+			d.catchUp(app, ended)
 		}
 	})
+}
+
+// carryOut returns the deployment when it has ended, or nil when the master stops. An error of the journal is no end: it
+// is tried again.
+func (d *deployments) carryOut(app fleet.Application, dep *fleet.Deployment) *fleet.Deployment {
+	for d.ctx.Err() == nil {
+		err := d.rollout.Run(d.ctx, app, dep)
+		if err == nil {
+			d.log.Info("deployment ended", "deployment", dep.ID, "app", dep.App, "group", dep.Group, "status", dep.Status, "reason", dep.Reason)
+			return dep
+		}
+		if d.ctx.Err() != nil {
+			break
+		}
+		d.log.Error("deployment cannot go on, trying again", "deployment", dep.ID, "error", err)
+		sleep(d.ctx, retryAfter)
+		if saved, err := d.journal.Deployment(d.ctx, dep.ID); err == nil {
+			dep = saved // what the journal did not take has not happened
+		}
+	}
+	return nil
+}
+
+// reunite waits for the group's minions after a restart of the master: who was connected before comes back soon, and is
+// to be neither planned around nor counted out of service.
+func (d *deployments) reunite(app fleet.Application, name fleet.GroupName) {
+	group, ok := app.Groups[name]
+	for ok && d.ctx.Err() == nil {
+		minions, err := d.roster.match(group.Target)
+		missing := func(m fleet.Minion) bool { return d.roster.presence.awaited(m.ID, time.Now()) }
+		if err != nil || !slices.ContainsFunc(minions, missing) {
+			return
+		}
+		sleep(d.ctx, reunionPoll)
+	}
 }
 
 // resume goes on with what the master before this one left unended.
@@ -224,7 +244,11 @@ func (d *deployments) resume(ctx context.Context) error {
 			app = fleet.Application{Name: dep.App} // the rollout ends it with a reason
 		}
 		d.log.Info("deployment goes on", "deployment", dep.ID, "status", dep.Status)
-		d.run(app, dep, nil)
+		if dep.Kind == fleet.KindNewcomer {
+			d.resumeNewcomer(app, dep)
+		} else {
+			d.run(app, dep)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brine-deploy/brine/master/journal"
@@ -32,8 +33,9 @@ type dispatcher struct {
 	back     func(fleet.MinionID) // a minion has said hello
 	log      *slog.Logger
 
-	returns chan wireReturn
-	intake  intake
+	returns  chan wireReturn
+	stopping atomic.Bool // minions that are cut off now are expected back by the next master
+	intake   intake
 
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
 }
@@ -276,7 +278,7 @@ func (d *dispatcher) disconnected(p bus.Peer) {
 	if err := d.lost(minion); err != nil {
 		d.log.Error("not noted that jobs may have arrived", "minion", minion, "error", err)
 	}
-	if d.presence.disconnected(minion, p.Number, now) {
+	if d.presence.disconnected(minion, p.Number, now) && !d.stopping.Load() {
 		d.log.Info("minion disconnected", "minion", minion, "from", strings.TrimSpace(p.From.String()))
 		d.roster.gone(minion, now)
 	}

@@ -223,6 +223,7 @@ func (m *Master) Run(ctx context.Context, ready func()) error {
 	ready()
 	err := g.Wait()
 	m.deployments.running.Wait()
+	m.dispatcher.stopping.Store(true)
 	return errors.Join(err, m.close())
 }
 

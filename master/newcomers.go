@@ -8,11 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/master/journal"
+	"github.com/brine-deploy/brine/master/rollout"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// catchUp brings up minions that came while the group was being deployed to, and so are not at its new target.
+// catchUp brings up the minions that an ended deployment missed: those that came meanwhile, and so are not at the group's
+// new target, and those that fell away inside it and are back.
 func (d *deployments) catchUp(app fleet.Application, dep *fleet.Deployment) {
 	group, ok := app.Groups[dep.Group]
 	if !ok {
@@ -25,13 +28,23 @@ func (d *deployments) catchUp(app fleet.Application, dep *fleet.Deployment) {
 		return
 	}
 	for _, c := range candidates {
-		failed := slices.ContainsFunc(dep.Minions, func(m *fleet.MinionProgress) bool {
-			return m.Minion == c.Minion.ID && m.Phase == fleet.MinionFailed
-		})
-		if c.Minion.Connected && !c.Minion.Drained && !failed && c.Live != target {
+		var missed bool
+		switch i := slices.IndexFunc(dep.Minions, func(m *fleet.MinionProgress) bool { return m.Minion == c.Minion.ID }); {
+		case i >= 0 && fellAway(dep.Minions[i]):
+			missed = target != ""
+		case i >= 0 && dep.Minions[i].Phase == fleet.MinionFailed, dep.Status.ExitCode() == fleet.ExitFailed:
+		default:
+			missed = c.Live != target
+		}
+		if missed && c.Minion.Connected && !c.Minion.Drained {
 			d.bringUp(app, dep.Group, c.Minion.ID)
 		}
 	}
+}
+
+// fellAway reports whether a minion has no part in a deployment only because it was not there, or died inside it.
+func fellAway(m *fleet.MinionProgress) bool {
+	return m.Away || m.Phase == fleet.MinionFailed && (strings.HasPrefix(m.Reason, rollout.Lost) || strings.HasPrefix(m.Reason, string(fleet.Interrupted)))
 }
 
 // highstate brings a minion to the target revisions of all groups that match it. It is the answer to a newcomer.
@@ -48,7 +61,7 @@ func (d *deployments) returned(minion fleet.MinionID) {
 				return false
 			}
 			return slices.ContainsFunc(last[0].Minions, func(m *fleet.MinionProgress) bool {
-				return m.Minion == minion && (m.Away || m.Phase == fleet.MinionFailed && strings.HasPrefix(m.Reason, "lost"))
+				return m.Minion == minion && fellAway(m)
 			})
 		})
 		if err != nil && d.ctx.Err() == nil {
@@ -85,50 +98,120 @@ func (d *deployments) eachGroup(ctx context.Context, id fleet.MinionID, wanted f
 	return names, nil
 }
 
-// bringUp deploys the group's target revision to one minion and lets it into the pool. A group that is being deployed
-// to may get a new target meanwhile: then the minion is brought up once more.
+// bringUp deploys the group's target revision to one minion and lets it into the pool, in the background. A minion that
+// is asked for while that is under way is brought up once more: it may have died meanwhile, or the group have a new target.
 func (d *deployments) bringUp(app fleet.Application, group fleet.GroupName, minion fleet.MinionID) {
 	key := strings.Join([]string{string(app.Name), string(group), string(minion)}, "/")
 	d.mu.Lock()
-	busy := d.bringing[key]
-	d.bringing[key] = true
-	d.mu.Unlock()
-	if busy {
+	defer d.mu.Unlock()
+	if _, busy := d.bringing[key]; busy {
+		d.bringing[key] = true
 		return
 	}
-	free := func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.bringing, key)
-	}
-	if err := d.startNewcomer(app, group, minion, free); err != nil {
-		free()
-		d.log.Error("newcomer not brought up", "minion", minion, "app", app.Name, "group", group, "error", err)
-	}
+	d.bringing[key] = false
+	d.running.Go(func() {
+		for again := true; again; {
+			if err := d.newcomer(app, group, minion); err != nil && d.ctx.Err() == nil {
+				d.log.Error("newcomer not brought up", "minion", minion, "app", app.Name, "group", group, "error", err)
+			}
+			again = d.brought(key)
+		}
+	})
 }
 
-func (d *deployments) startNewcomer(app fleet.Application, group fleet.GroupName, minion fleet.MinionID, free func()) error {
-	target, err := d.target(d.ctx, app.Name, group)
+// brought ends a newcomer's turn and reports whether it is to have another.
+func (d *deployments) brought(key string) (again bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if again = d.bringing[key] && d.ctx.Err() == nil; again {
+		d.bringing[key] = false
+	} else {
+		delete(d.bringing, key)
+	}
+	return again
+}
+
+// newcomer brings one minion up, once no other deployment works on it.
+func (d *deployments) newcomer(app fleet.Application, group fleet.GroupName, minion fleet.MinionID) error {
+	release, err := d.rollout.Hold(d.ctx, app.Name, group, minion)
 	if err != nil {
 		return err
 	}
-	revision, err := d.journal.Revision(d.ctx, app.Name, target)
+	defer release()
+	due, err := d.due(app.Name, group, minion)
 	if err != nil {
-		return fmt.Errorf("revision %s: %w", target.Short(), err)
+		return err
+	}
+	if d.serves(app, group, minion, due) {
+		d.log.Info("minion serves the revision that is due", "minion", minion, "app", app.Name, "group", group, "revision", due.Short())
+		return nil
+	}
+	revision, err := d.journal.Revision(d.ctx, app.Name, due)
+	if err != nil {
+		return fmt.Errorf("revision %s: %w", due.Short(), err)
 	}
 	now := time.Now()
 	dep := &fleet.Deployment{
 		ID: newDeploymentID(now), App: app.Name, Group: group, Kind: fleet.KindNewcomer, Ref: string(minion), Revision: &revision, Force: true,
-		Previous: target, Status: fleet.Queued, By: "minion:" + string(minion), Created: now, Strategy: fleet.Strategy{LostAfter: app.Groups[group].Strategy.LostAfter},
+		Previous: due, Status: fleet.Queued, By: "minion:" + string(minion), Created: now, Strategy: fleet.Strategy{LostAfter: app.Groups[group].Strategy.LostAfter},
 	}
 	if err := d.journal.BeginDeployment(d.ctx, dep); err != nil {
 		return fmt.Errorf("begin deployment: %w", err)
 	}
-	d.run(app, dep, func() {
-		free()
-		if now, err := d.target(d.ctx, app.Name, group); err == nil && now != target {
-			d.bringUp(app, group, minion)
+	d.carryOut(app, dep)
+	return nil
+}
+
+// resumeNewcomer goes on with a newcomer's deployment after a restart of the master.
+func (d *deployments) resumeNewcomer(app fleet.Application, dep *fleet.Deployment) {
+	d.running.Go(func() {
+		release, err := d.rollout.Hold(d.ctx, dep.App, dep.Group, fleet.MinionID(dep.Ref))
+		if err != nil {
+			return // the master stops
+		}
+		ended := d.carryOut(app, dep)
+		release()
+		if ended != nil {
+			d.catchUp(app, ended)
 		}
 	})
-	return nil
+}
+
+// due is the revision that a minion should be at: the one that a running deployment has brought it to, or else the
+// group's target.
+func (d *deployments) due(app fleet.AppName, group fleet.GroupName, minion fleet.MinionID) (fleet.Digest, error) {
+	unended, err := d.journal.Unended(d.ctx)
+	if err != nil {
+		return "", fmt.Errorf("look for a running deployment: %w", err)
+	}
+	for _, dep := range unended {
+		if dep.App != app || dep.Group != group || dep.Kind == fleet.KindNewcomer {
+			continue
+		}
+		if slices.ContainsFunc(dep.Minions, func(m *fleet.MinionProgress) bool { return m.Minion == minion && m.Phase == fleet.Active }) {
+			return dep.Revision.Digest, nil
+		}
+	}
+	return d.target(d.ctx, app, group)
+}
+
+// serves reports whether a minion is at the revision and in its pool. A minion that was only started anew must not be
+// taken out: all of a group may be started anew at once.
+func (d *deployments) serves(app fleet.Application, name fleet.GroupName, minion fleet.MinionID, revision fleet.Digest) bool {
+	group := app.Groups[name]
+	if group.Balancer == nil {
+		return false
+	}
+	b, ok := d.rollout.Balancers[group.Balancer.Use]
+	live, err := d.journal.Live(d.ctx, app.Name, name)
+	m, known := d.roster.get(minion)
+	if !ok || !known || err != nil || live[minion] != revision {
+		return false
+	}
+	member, err := rollout.MemberOf(*group.Balancer, m)
+	if err != nil {
+		return false
+	}
+	members, err := b.Members(d.ctx, group.Balancer.Pool)
+	return err == nil && members[member.Name] == balancer.Up
 }

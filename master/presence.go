@@ -10,10 +10,16 @@ import (
 // presence knows which minions are connected. A minion is ready once its hello has been answered: jobs published before
 // that reach it by the answer.
 type presence struct {
-	mu    sync.Mutex
-	conns map[fleet.MinionID]link // guarded by mu
-	gone  map[fleet.MinionID]time.Time
+	started time.Time
+
+	mu       sync.Mutex
+	conns    map[fleet.MinionID]link // guarded by mu
+	gone     map[fleet.MinionID]time.Time
+	awaiting map[fleet.MinionID]bool // connected when the master before this one ended, and not back yet
 }
+
+// reunion is how long a restarted master waits for its minions: they pause for as long as that between two tries.
+const reunion = 45 * time.Second
 
 type link struct {
 	number uint64 // of the connection: a later one has a higher number
@@ -22,12 +28,15 @@ type link struct {
 	vitals fleet.Vitals
 }
 
-func newPresence(known []fleet.Minion) *presence {
-	p := &presence{conns: map[fleet.MinionID]link{}, gone: map[fleet.MinionID]time.Time{}}
+func newPresence(known []fleet.Minion, now time.Time) *presence {
+	p := &presence{
+		started: now, conns: map[fleet.MinionID]link{}, gone: map[fleet.MinionID]time.Time{}, awaiting: map[fleet.MinionID]bool{},
+	}
 	for _, m := range known {
 		p.gone[m.ID] = m.Since
 		if m.Connected { // it was, when the master before this one ended
 			p.gone[m.ID] = m.LastSeen
+			p.awaiting[m.ID] = true
 		}
 	}
 	return p
@@ -59,6 +68,28 @@ func (p *presence) setReady(id fleet.MinionID) {
 	if l, ok := p.conns[id]; ok {
 		l.ready = true
 		p.conns[id] = l
+		delete(p.awaiting, id)
+	}
+}
+
+// awaited reports whether a minion was connected before the master was restarted and may yet come back.
+func (p *presence) awaited(id fleet.MinionID, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.awaiting[id] && now.Before(p.started.Add(reunion))
+}
+
+// goneSince says since when this master misses a minion; zero while it is connected. The time that the master itself was
+// away does not count.
+func (p *presence) goneSince(id fleet.MinionID) time.Time {
+	connected, since := p.state(id)
+	switch {
+	case connected:
+		return time.Time{}
+	case since.Before(p.started):
+		return p.started
+	default:
+		return since
 	}
 }
 

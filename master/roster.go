@@ -51,7 +51,7 @@ func (r *roster) load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.minions = minions
-	r.presence = newPresence(known)
+	r.presence = newPresence(known, time.Now())
 	return nil
 }
 

@@ -22,6 +22,18 @@ func (s *steps) each(ctx context.Context, minions []*fleet.MinionProgress, work 
 	return g.Wait()
 }
 
+// hold keeps newcomers' deployments off the minions of a batch.
+func (s *steps) hold(ctx context.Context, batch []*fleet.MinionProgress) (release func(), err error) {
+	if s.d.Kind == fleet.KindNewcomer {
+		return func() {}, nil
+	}
+	ids := make([]fleet.MinionID, len(batch))
+	for i, m := range batch {
+		ids[i] = m.Minion
+	}
+	return s.Hold(ctx, s.d.App, s.d.Group, ids...)
+}
+
 // set writes a minion's phase down, durably, before anything is done in it.
 func (s *steps) set(ctx context.Context, m *fleet.MinionProgress, phase fleet.Phase, reason string) error {
 	s.mu.Lock()

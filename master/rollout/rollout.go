@@ -47,10 +47,13 @@ type Rollout struct {
 	Revisions Revisions
 	Balancers map[string]balancer.Balancer
 	Log       *slog.Logger
+
+	holds holds
 }
 
 // Run carries a deployment out from wherever it is, and returns when it has ended, or with an error when it could not
-// go on now: ctx is done or the journal fails. Then it is to be run again.
+// go on now: ctx is done or the journal fails. Then it is to be run again. It holds the minions that it works on; only
+// the one of a newcomer's deployment is held by the caller.
 func (r *Rollout) Run(ctx context.Context, app fleet.Application, d *fleet.Deployment) error {
 	group, ok := app.Groups[d.Group]
 	s := &steps{Rollout: r, app: app, d: d}
@@ -89,6 +92,11 @@ func (s *steps) deploy(ctx context.Context) error {
 
 // batch brings some minions to a revision: out of the pool, the job, its return, and back in if it passed.
 func (s *steps) batch(ctx context.Context, w way, batch []*fleet.MinionProgress) error {
+	release, err := s.hold(ctx, batch)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := s.drain(ctx, batch); err != nil {
 		return err
 	}

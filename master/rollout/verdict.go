@@ -40,6 +40,9 @@ type Got struct {
 // brings the release before back.
 const Grace = 2 * time.Minute
 
+// Lost begins the reason of a minion that was away for too long.
+const Lost = "lost"
+
 // JudgeMinion decides on one minion.
 func JudgeMinion(s fleet.Strategy, e Expected, g Got, now time.Time) Verdict {
 	lostAfter := s.LostAfter.Or(time.Minute)
@@ -51,7 +54,7 @@ func JudgeMinion(s fleet.Strategy, e Expected, g Got, now time.Time) Verdict {
 	case g.Return != nil:
 		return Verdict{Fail, fmt.Sprintf("%s: %s", g.Return.Outcome, g.Return.Reason)}
 	case !g.GoneSince.IsZero() && now.Sub(later(g.GoneSince, e.Published)) >= lostAfter:
-		return Verdict{Fail, fmt.Sprintf("lost: not connected for %s inside its job", lostAfter)}
+		return Verdict{Fail, fmt.Sprintf(Lost+": not connected for %s inside its job", lostAfter)}
 	case now.Sub(e.Published) >= e.Timeout+Grace:
 		return Verdict{Fail, fmt.Sprintf("timed out: no return within %s", e.Timeout+Grace)}
 	default:

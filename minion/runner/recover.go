@@ -38,7 +38,7 @@ func (r *Runner) Recover(ctx context.Context, report func(fleet.EventResult)) ([
 			continue
 		}
 		if err := r.recoverJob(ctx, j, report); err != nil {
-			reason := fmt.Sprintf("interrupted while %s, and the host could not be brought back: %s", j.Phase, oneLine(err))
+			reason := fmt.Sprintf("the minion died while %s, and the host could not be brought back: %s", j.Phase, oneLine(err))
 			out = append(out, Interrupted{Job: j.Job, Outcome: fleet.Interrupted, Reason: reason, Result: fleet.ReleaseResult{Events: j.Events}})
 			continue
 		}
@@ -99,7 +99,7 @@ func (r *Runner) resume(ctx context.Context, s *site, j *journal, report func(fl
 		_ = d.end(fleet.Succeeded, "", nil)
 		return s.sweep()
 	}
-	cause := fmt.Errorf("interrupted: the minion died while %s", j.Phase)
+	cause := fmt.Errorf("the minion died while %s", j.Phase)
 	j.Outcome = fleet.Interrupted
 	if j.Phase == fetching {
 		d.abandon()

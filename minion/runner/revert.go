@@ -26,9 +26,11 @@ func (d *deploy) abandon() {
 func (d *deploy) goBack(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.order.Timeout.Or(defaultTimeout))
 	defer cancel()
+	// A dead minion may have stopped the application, or started it again, or not yet.
+	unsure := d.j.Outcome == fleet.Interrupted && (d.j.Phase == stopping || d.j.Reverting)
 	d.j.Reverting = true
 	_ = d.note("reverting")
-	err := d.restart(ctx)
+	err := d.restart(ctx, unsure)
 	d.putAside()
 	switch {
 	case err != nil:
@@ -42,7 +44,8 @@ func (d *deploy) goBack(ctx context.Context, cause error) error {
 	}
 }
 
-func (d *deploy) restart(ctx context.Context) error {
+// restart starts the old release. unsure says that it may be running, and that has to end first.
+func (d *deploy) restart(ctx context.Context, unsure bool) error {
 	if err := d.switchBack(); err != nil {
 		return err
 	}
@@ -54,6 +57,11 @@ func (d *deploy) restart(ctx context.Context) error {
 	}
 	if d.old == nil {
 		return nil
+	}
+	if unsure {
+		if err := d.runEvents(ctx, d.old, true, fleet.ApplicationStop); err != nil {
+			d.r.cfg.Log.Warn("release not stopped before its start", "release", d.old.ID, "error", err)
+		}
 	}
 	// The traffic events too: the Block scripts of this release may have taken it out.
 	return d.runEvents(ctx, d.old, true, fleet.ApplicationStart, fleet.ValidateService, fleet.BeforeAllowTraffic, fleet.AfterAllowTraffic)
