@@ -40,17 +40,6 @@ type dispatcher struct {
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
 }
 
-type wireReturn struct {
-	from fleet.MinionID
-	ret  wire.Ret
-	done func() // called after the commit; nil: nothing to do
-}
-
-const (
-	returnsQueue = 1024
-	returnsBatch = 256
-)
-
 // receive takes messages off the bus until ctx is done.
 func (d *dispatcher) receive(ctx context.Context) error {
 	for {
@@ -86,7 +75,8 @@ func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error
 		if m.Refused != "" {
 			return d.journal.Refuse(ctx, minion, m.Seq, m.Refused)
 		}
-		return d.journal.Ack(ctx, minion, m.Seq)
+		d.enqueue(ctx, wireReturn{from: minion, ack: m.Seq})
+		return nil
 	case wire.Ret:
 		m.Return.Minion = minion // the connection's word, not the message's
 		d.enqueue(ctx, wireReturn{from: minion, ret: m})
@@ -105,13 +95,6 @@ func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error
 		return d.request(ctx, minion, m)
 	default:
 		return fmt.Errorf("a minion does not send %T", msg)
-	}
-}
-
-func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
-	select {
-	case d.returns <- r:
-	case <-ctx.Done():
 	}
 }
 
@@ -206,57 +189,6 @@ func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, 
 		}
 		if err := d.send(string(e.Minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
 			d.log.Warn("job not sent, the minion gets it with its next hello", "minion", e.Minion, "error", err)
-		}
-	}
-	return nil
-}
-
-// record commits returns to the journal, many at a time, and acknowledges them after the commit.
-func (d *dispatcher) record(ctx context.Context) error {
-	for {
-		var first wireReturn
-		select {
-		case first = <-d.returns:
-		case <-ctx.Done():
-			return nil
-		}
-		batch := []wireReturn{first}
-		for more := true; more && len(batch) < returnsBatch; {
-			select {
-			case next := <-d.returns:
-				batch = append(batch, next)
-			default:
-				more = false
-			}
-		}
-		if err := d.commit(ctx, batch); ctx.Err() == nil && err != nil {
-			return err
-		}
-	}
-}
-
-func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
-	rets := make([]fleet.Return, len(batch))
-	last := map[fleet.MinionID]uint64{}
-	for i, b := range batch {
-		rets[i] = b.ret.Return
-		last[b.from] = max(last[b.from], b.ret.RSeq)
-	}
-	unknown, err := d.journal.RecordReturns(ctx, rets)
-	if err != nil {
-		return fmt.Errorf("journal returns: %w", err)
-	}
-	if unknown > 0 {
-		d.log.Warn("returns of unknown jobs dropped", "count", unknown)
-	}
-	for _, b := range batch {
-		if b.done != nil {
-			b.done()
-		}
-	}
-	for minion, rseq := range last {
-		if err := d.send(string(minion), wire.Rack{RSeq: rseq}); err != nil {
-			d.log.Warn("return not acknowledged, the minion sends it again", "minion", minion, "error", err)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 // A delivery is one minion's copy of a job. It ends with one outcome: what the minion returns, or, when the job never got
 // there, what the master says for it.
 //
-//	queued --sent--> sent --Ack--> delivered --RecordReturns--> returned
+//	queued --sent--> sent --Ack--> delivered --return--> returned
 //	   \              \--Disconnected--> unsure: sent again at the next Arrived, whatever the time
 //	    \--Expire--> expired
 //	     \--Kill---> killed
@@ -38,14 +38,17 @@ type Order struct {
 	By     string
 }
 
-// Ack writes down that a minion has a job safe. It is not sent again. An unknown number changes nothing.
-func (j *Journal) Ack(ctx context.Context, id fleet.MinionID, seq uint64) (err error) {
-	defer wrap(&err, "acknowledge job %d of minion %s", seq, id)
-	return j.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE minion = ? AND seq = ? AND delivered = 0`,
-			nanos(time.Now()), id, seq)
-		return err
-	})
+// Ack tells that a minion has the job of a number safe. It is not sent again. An unknown number changes nothing.
+type Ack struct {
+	Minion fleet.MinionID
+	Seq    uint64
+}
+
+// delivered notes an Ack.
+func (t *tx) delivered(ctx context.Context, a Ack, now time.Time) error {
+	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE minion = ? AND seq = ? AND delivered = 0`,
+		nanos(now), a.Minion, a.Seq)
+	return err
 }
 
 // Refuse records that a minion would not take what it was sent under a number, and why. An unknown number changes nothing.

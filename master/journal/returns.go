@@ -8,13 +8,19 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// RecordReturns writes down the parts of returns in one transaction, and what each tells in the log: MinionEvent for its
-// Event, JobReturned for the last part. A part that was recorded before changes nothing, and neither does a second last
-// part: that of a minion that died after it had spooled the first. A part of a job that its minion was never given is kept
-// out; unknown counts those, and they may be acknowledged like the others.
-func (j *Journal) RecordReturns(ctx context.Context, returns []fleet.Return) (unknown int, err error) {
+// Record writes down what minions tell, in one transaction: first the acknowledgements, then the parts of returns and what
+// each tells in the log: MinionEvent for its Event, JobReturned for the last part. A part that was recorded before changes
+// nothing, and neither does a second last part: that of a minion that died after it had spooled the first. A part of a job
+// that its minion was never given is kept out; unknown counts those, and they may be acknowledged like the others.
+func (j *Journal) Record(ctx context.Context, acks []Ack, returns []fleet.Return) (unknown int, err error) {
 	defer wrap(&err, "record returns")
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
+		now := time.Now()
+		for _, a := range acks {
+			if err := t.delivered(ctx, a, now); err != nil {
+				return fmt.Errorf("acknowledgement of job %d by minion %s: %w", a.Seq, a.Minion, err)
+			}
+		}
 		for _, r := range returns {
 			known, err := t.recordReturn(ctx, r)
 			if err != nil {

@@ -168,6 +168,12 @@ func job(id fleet.JobID, minion fleet.MinionID) fleet.Job {
 	}
 }
 
+func ack(t *testing.T, f *fixture, minion fleet.MinionID, seq uint64) {
+	t.Helper()
+	_, err := f.Record(t.Context(), []journal.Ack{{Minion: minion, Seq: seq}}, nil)
+	check(t, err)
+}
+
 func jobs(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	now := time.Now()
@@ -186,8 +192,8 @@ func jobs(t *testing.T, f *fixture) {
 	check(t, err)
 	same(t, due.Jobs, []journal.Envelope{first[1], again[1]})
 
-	check(t, f.Ack(ctx, "web1", 1))
-	check(t, f.Ack(ctx, "web1", 99))
+	ack(t, f, "web1", 1)
+	ack(t, f, "web1", 99)
 	due, err = f.Arrived(ctx, "web1", now)
 	check(t, err)
 	same(t, due.Jobs, again[1:])
@@ -214,8 +220,8 @@ func secrets(t *testing.T, f *fixture) {
 	orders := []fleet.Job{job("j1", "web1"), job("j2", "web1"), late, job("j4", "web2")}
 	_, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
 	check(t, err)
-	check(t, f.Ack(ctx, "web1", 1))
-	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
+	ack(t, f, "web1", 1)
+	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
 	check(t, err)
 	check(t, f.DeleteMinion(ctx, "web2"))
 	_, err = f.Expire(ctx, time.Now(), func(fleet.MinionID) bool { return false })
@@ -246,7 +252,7 @@ func returns(t *testing.T, f *fixture) {
 		{Job: "j9", Minion: "web1", Part: 0, Time: noon, Last: true},
 	}
 	for range 2 {
-		unknown, err := f.RecordReturns(ctx, append(parts, parts...))
+		unknown, err := f.Record(ctx, nil, append(parts, parts...))
 		check(t, err)
 		same(t, unknown, 4)
 	}
@@ -420,7 +426,7 @@ func logOrder(t *testing.T, f *fixture) {
 		all.Go(func() {
 			for n := range each {
 				id := fleet.JobID(fmt.Sprintf("j%d-%d", w, n))
-				_, err := f.RecordReturns(ctx, []fleet.Return{{Job: id, Minion: "web1", Last: true}})
+				_, err := f.Record(ctx, nil, []fleet.Return{{Job: id, Minion: "web1", Last: true}})
 				check(t, err)
 				check(t, f.Append(ctx, fleet.Record{Message: string(id)}, fleet.Record{Message: string(id)}))
 			}
@@ -546,7 +552,7 @@ func expiry(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	list, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "lost"), job("j1", "done")}, sign)
 	check(t, err)
-	check(t, f.Ack(ctx, "done", 1))
+	ack(t, f, "done", 1)
 	check(t, f.Disconnected(ctx, "lost")) // it may have got its copy
 	later := list[0].Deadline.Add(time.Second)
 	busy := func(id fleet.MinionID) bool { return id == "busy" }
@@ -569,7 +575,7 @@ func expiry(t *testing.T, f *fixture) {
 
 	// It had run after all: no return is lost, and the minion's word counts.
 	for range 2 {
-		_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "lost", Last: true, Outcome: fleet.Succeeded}})
+		_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "lost", Last: true, Outcome: fleet.Succeeded}})
 		check(t, err)
 	}
 	same(t, outcomes(t, f, "j1")["lost"], fleet.Succeeded)
@@ -589,9 +595,9 @@ func killing(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "done"), job("j1", "lost"), job("j1", "near")}, sign)
 	check(t, err)
-	check(t, f.Ack(ctx, "busy", 1))
+	ack(t, f, "busy", 1)
 	check(t, f.Disconnected(ctx, "lost"))
-	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "done", Last: true, Outcome: fleet.Failed}})
+	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "done", Last: true, Outcome: fleet.Failed}})
 	check(t, err)
 	kill := func() journal.Killing {
 		k, err := f.Kill(ctx, "j1", "alice", func(id fleet.MinionID) bool { return id == "near" })
@@ -608,7 +614,7 @@ func killing(t *testing.T, f *fixture) {
 		check(t, err)
 		same(t, due, journal.Due{Kill: []journal.Order{{Minion: id, Job: "j1", By: "alice"}}})
 	}
-	_, err = f.RecordReturns(ctx, []fleet.Return{{Job: "j1", Minion: "busy", Last: true, Outcome: fleet.Killed}})
+	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "busy", Last: true, Outcome: fleet.Killed}})
 	check(t, err)
 	due, err := f.Arrived(ctx, "busy", time.Now())
 	check(t, err)

@@ -50,7 +50,7 @@ func recordForEver(path string) error {
 		if _, err := j.AddJobs(ctx, "", "", "", []fleet.Job{job}, sign); err != nil {
 			return err
 		}
-		if _, err := j.RecordReturns(ctx, batch(id)); err != nil {
+		if _, err := j.Record(ctx, nil, batch(id)); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -208,7 +208,7 @@ func BenchmarkRecordReturns(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-		if _, err := j.RecordReturns(b.Context(), returns); err != nil {
+		if _, err := j.Record(b.Context(), nil, returns); err != nil {
 			b.Fatal(err)
 		}
 	}

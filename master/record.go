@@ -1,0 +1,87 @@
+package master
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/brine-deploy/brine/master/journal"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/wire"
+)
+
+// wireReturn is what a minion has told and the journal has to keep: a part of a return, or that it has a job.
+type wireReturn struct {
+	from fleet.MinionID
+	ret  wire.Ret
+	ack  uint64 // number of the job that it has; 0: this is a return
+	done func() // called after the commit; nil: nothing to do
+}
+
+const (
+	returnsQueue = 1024
+	returnsBatch = 1024 // in one commit
+)
+
+func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
+	select {
+	case d.returns <- r:
+	case <-ctx.Done():
+	}
+}
+
+// record commits what minions tell to the journal, all that has come during the last commit at a time, and acknowledges
+// returns after the commit.
+func (d *dispatcher) record(ctx context.Context) error {
+	for {
+		var first wireReturn
+		select {
+		case first = <-d.returns:
+		case <-ctx.Done():
+			return nil
+		}
+		batch := []wireReturn{first}
+		for more := true; more && len(batch) < returnsBatch; {
+			select {
+			case next := <-d.returns:
+				batch = append(batch, next)
+			default:
+				more = false
+			}
+		}
+		if err := d.commit(ctx, batch); ctx.Err() == nil && err != nil {
+			return err
+		}
+	}
+}
+
+func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
+	var acks []journal.Ack
+	var rets []fleet.Return
+	last := map[fleet.MinionID]uint64{}
+	for _, b := range batch {
+		if b.ack > 0 {
+			acks = append(acks, journal.Ack{Minion: b.from, Seq: b.ack})
+			continue
+		}
+		rets = append(rets, b.ret.Return)
+		last[b.from] = max(last[b.from], b.ret.RSeq)
+	}
+	unknown, err := d.journal.Record(ctx, acks, rets)
+	if err != nil {
+		return fmt.Errorf("journal returns: %w", err)
+	}
+	if unknown > 0 {
+		d.log.Warn("returns of unknown jobs dropped", "count", unknown)
+	}
+	for _, b := range batch {
+		if b.done != nil {
+			b.done()
+		}
+	}
+	for minion, rseq := range last {
+		if err := d.send(string(minion), wire.Rack{RSeq: rseq}); err != nil {
+			d.log.Warn("return not acknowledged, the minion sends it again", "minion", minion, "error", err)
+		}
+	}
+	return nil
+}
