@@ -15,7 +15,7 @@ It asks the master over its Unix socket; the master and the minions do the work.
 deployment goes on when brine goes away: brine watch shows it again.
 
 Data goes to stdout, progress and problems go to stderr. With --output json stdout gets
-one JSON document; deploy, rollback, watch and run print JSON lines, the result last.
+one JSON document; deploy, rollback, watch, run and jobs watch print JSON lines, the result last.
 
 Settings come from flags, then the environment (BRINE_SOCKET, BRINE_OUTPUT, BRINE_COLOR),
 then the settings file (socket:, output:, color:), then the defaults.
@@ -68,7 +68,7 @@ func (c *cli) rootCommand() *cobra.Command {
 	}
 	add(deployGroup, c.deployCommand(), c.planCommand(), c.rollbackCommand(), c.watchCommand(), c.statusCommand(),
 		c.historyCommand(), c.revisionsCommand())
-	add(fleetGroup, c.runCommand(), c.grainsCommand(), c.targetCommand(), c.keysCommand(), c.drainCommand())
+	add(fleetGroup, c.runCommand(), c.jobsCommand(), c.minionsCommand(), c.grainsCommand(), c.targetCommand(), c.keysCommand(), c.drainCommand())
 	add(setupGroup, c.doctorCommand(), c.initCommand(), c.versionCommand())
 	root.SetHelpCommandGroupID(setupGroup)
 	root.SetCompletionCommandGroupID(setupGroup)

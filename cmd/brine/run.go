@@ -22,7 +22,9 @@ ARG is given by place, NAME=VALUE by name. A value that reads as a JSON number, 
 or map is one; everything else is text, and so is what cmd.* functions get by place. A command
 that itself looks like NAME=VALUE is given as cmd='NAME=VALUE ...'.
 
-A minion that is not connected gets the job if it is back before the timeout.
+A minion that is not connected gets the job if it is back before the timeout. brine jobs tells what
+became of a job, and stops it. A return may be large: cmd.run gives the last 8 MiB of a command's
+output, other functions up to 60 MiB.
 
 Exit codes:
   0  all minions succeeded
@@ -31,7 +33,7 @@ Exit codes:
   3  some failed, or did not return`
 
 func (c *cli) runCommand() *cobra.Command {
-	timeout := 30 * time.Second
+	timeout, async := 30*time.Second, false
 	cmd := &cobra.Command{
 		Use:   "run TARGET FUNCTION [ARG]...",
 		Short: "Run a function on minions",
@@ -39,7 +41,8 @@ func (c *cli) runCommand() *cobra.Command {
 		Example: `  brine run '*' test.ping
   brine run 'web*' cmd.run uptime
   brine run 'G@os:Debian and not web3' cmd.run 'ls -l' cwd=/srv --timeout 5s
-  brine run web1 grains.items -o json`,
+  brine run web1 grains.items -o json
+  brine run '*' cmd.run 'apt-get update' --timeout 10m --async`,
 		Args: positional,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
 			if timeout <= 0 {
@@ -50,10 +53,11 @@ func (c *cli) runCommand() *cobra.Command {
 				return fmt.Errorf("encode arguments: %w", err)
 			}
 			req := fleet.RunRequest{Target: args[0], Function: args[1], Args: call, Timeout: fleet.Duration(timeout)}
-			return c.runJob(ctx, req)
+			return c.runJob(ctx, req, async)
 		}),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns")
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns; a job does not start after it")
+	cmd.Flags().BoolVar(&async, "async", false, "print the job's id and do not wait: see brine jobs watch")
 	return cmd
 }
 
@@ -107,7 +111,7 @@ func (t *tally) exit() error {
 	}
 }
 
-func (c *cli) runJob(ctx context.Context, req fleet.RunRequest) error {
+func (c *cli) runJob(ctx context.Context, req fleet.RunRequest, async bool) error {
 	var ticket fleet.RunTicket
 	if err := c.master.post(ctx, "/v1/jobs", nil, req, &ticket); err != nil {
 		return pointAt(req.Target, err)
@@ -118,6 +122,23 @@ func (c *cli) runJob(ctx context.Context, req fleet.RunRequest) error {
 	for _, away := range ticket.Away {
 		c.sayf("%s: %s\n", away.Minion, notConnected(away))
 	}
+	if async {
+		return c.published(ticket)
+	}
+	return c.watchJob(ctx, ticket)
+}
+
+// published tells of a job that nobody waits for.
+func (c *cli) published(ticket fleet.RunTicket) error {
+	if c.json {
+		return c.printJSON(ticket)
+	}
+	c.sayf("published to %s; to see what they return: brine jobs watch %s\n", text.Count(len(ticket.Minions), "minion"), ticket.Job)
+	return c.print(string(ticket.Job))
+}
+
+// watchJob prints a job's returns and tells how it went.
+func (c *cli) watchJob(ctx context.Context, ticket fleet.RunTicket) error {
 	t := tally{Job: ticket.Job, OK: []fleet.MinionID{}, Failed: []fleet.MinionID{}, Missing: slices.Clone(ticket.Minions)}
 	var broken error
 	err := c.master.returns(ctx, ticket, func(r fleet.Return) {
@@ -133,7 +154,7 @@ func (c *cli) runJob(ctx context.Context, req fleet.RunRequest) error {
 	})
 	switch {
 	case errors.Is(err, context.Canceled):
-		c.sayf("interrupted; job %s goes on\n", ticket.Job)
+		c.sayf("interrupted; job %[1]s goes on: brine jobs watch %[1]s, brine jobs kill %[1]s\n", ticket.Job)
 		return exit(fleet.ExitFailed)
 	case err != nil || broken != nil:
 		return errors.Join(err, broken)
