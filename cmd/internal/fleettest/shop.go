@@ -3,7 +3,6 @@ package fleettest
 import (
 	"cmp"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -98,6 +97,12 @@ func (s *Shop) StartMinion(id string) {
 	s.must(s.Fleet.StartMinion(s.T.Context(), id, map[string]string{"role": "web", "port": s.Ports[id]}))
 }
 
+// Kill kills a daemon, see Fleet.Kill.
+func (s *Shop) Kill(name string) {
+	s.T.Helper()
+	s.must(s.Fleet.Kill(name))
+}
+
 // dataFiles of each revision name it, so that a mixture of two shows.
 const dataFiles = 20
 
@@ -157,24 +162,25 @@ func (s *Shop) Serves(id string) string {
 	return text
 }
 
-// Gate stops the hooks of one event of a revision on one minion, "web1-ApplicationStart-v2", or the build, "build", until it is opened.
+// Gate stops the next hook of one event on one minion, "web1-ApplicationStart", or the next build, "build", until it is
+// opened.
 type Gate struct{ path string }
 
 // Gate closes a gate.
 func (s *Shop) Gate(name string) Gate {
 	s.T.Helper()
 	g := Gate{filepath.Join(s.Dir, "gates", name)}
-	if err := os.Remove(g.path + ".reached"); !errors.Is(err, fs.ErrNotExist) {
-		s.must(err)
-	}
 	s.must(os.WriteFile(g.path, nil, 0o600))
 	return g
 }
 
-// Open lets the hooks go on. A gate that is open already stays so.
-func (g Gate) Open() { _ = os.Remove(g.path) }
+// Open lets the hook go on.
+func (g Gate) Open() {
+	_ = os.Remove(g.path) // nobody came, perhaps
+	_ = os.Remove(g.path + ".reached")
+}
 
-// Reached reports whether a hook is, or was, waiting.
+// Reached reports whether a hook is waiting.
 func (g Gate) Reached() bool {
 	_, err := os.Stat(g.path + ".reached")
 	return err == nil
