@@ -9,7 +9,6 @@ export PATH := $(shell go env GOPATH)/bin:$(PATH)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 1m
 SEEDS    ?= 20
-SEEDS    ?= 20
 PKG      ?= ./...
 
 # The race detector needs a C compiler with its library; brine itself needs none.
