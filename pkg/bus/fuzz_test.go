@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -221,4 +222,81 @@ func written(t *testing.T, b []byte, piece int) []byte {
 		all = append(binary.BigEndian.AppendUint32(all, uint32(len(inner))), inner...)
 	}
 	return all
+}
+
+// FuzzAnswer gives the minion's side of a handshake bytes from the network.
+func FuzzAnswer(f *testing.F) {
+	f.Add(greeting("CURVE", true))
+	f.Add(append(greeting("CURVE", true), commandFrame("WELCOME", make([]byte, welcomeSize))...))
+	f.Add(append(greeting("CURVE", true), commandFrame("ERROR", []byte("\x03400"))...))
+	key := newKey(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		raw := &scripted{Reader: bytes.NewReader(b)}
+		if _, err := makeHandshake(raw, bufio.NewReader(raw), key, kindDealer, key.Public); err == nil {
+			t.Fatal("bytes that nobody made have proven the master's key")
+		}
+	})
+}
+
+// FuzzProven gives both sides metadata of a peer that has proven its key.
+func FuzzProven(f *testing.F) {
+	master, minion := newKey(f), newKey(f)
+	f.Add(metadata{kindDealer, "web1"}.marshal())
+	f.Add([]byte("\x01X\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, inside []byte) {
+		want, wantErr := parseMetadata(inside)
+		server, client := curveServer{key: master}, curveClient{key: minion, master: master.Public}
+		hello, err := client.hello()
+		if err != nil {
+			t.Fatal(err)
+		}
+		welcome, err := server.hello(hello)
+		if err != nil {
+			t.Fatal(err)
+		}
+		initiate, err := client.welcome(welcome, metadata{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, ok := secretbox.Open(nil, initiate[initiateHead:], shortNonce(prefixInitiate, 2), &client.session.key)
+		if !ok {
+			t.Fatal("INITIATE does not open")
+		}
+		initiate = reseal(initiate, append(plain[:32+vouchSize:32+vouchSize], inside...), 2, &client.session)
+		if key, got, err := server.initiate(initiate); (err == nil) != (wantErr == nil) || err == nil && (got != want || key != minion.Public) {
+			t.Fatalf("INITIATE gives %v, %+v, %v; want %+v, %v", key, got, err, want, wantErr)
+		}
+		ready := secretbox.Seal(make([]byte, 8), inside, shortNonce(prefixReady, 0), &client.session.key)
+		if got, err := client.ready(ready); (err == nil) != (wantErr == nil) || err == nil && got != want {
+			t.Fatalf("READY gives %+v, %v; want %+v, %v", got, err, want, wantErr)
+		}
+	})
+}
+
+// FuzzSubscription gives a publisher what subscribers ask for.
+func FuzzSubscription(f *testing.F) {
+	f.Add(wish("SUBSCRIBE", "brine/"), "brine/event/")
+	f.Add(wish("CANCEL", ""), "")
+	f.Add([]byte("\x00\x01brine/"), "brine/event/")
+	f.Add([]byte("\x00\x00"), "x")
+	f.Fuzz(func(t *testing.T, inner []byte, topic string) {
+		if len(inner) == 0 || len(topic) > maxTopic {
+			return // a MESSAGE has a byte at least, and Publish takes no such topic
+		}
+		s, ok, err := parseSubscription(inner)
+		if !ok || err != nil {
+			return
+		}
+		if len(s.prefix) > maxTopic || !bytes.HasSuffix(inner, []byte(s.prefix)) {
+			t.Fatalf("%q asks for %q", inner, s.prefix)
+		}
+		all := subscriptions{"other": {}}
+		if err := all.apply(s); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.HasPrefix(topic, "other") && (s.wanted || s.prefix != "other") || s.wanted && strings.HasPrefix(topic, s.prefix)
+		if got := all.match(topic); got != want {
+			t.Fatalf("%q matches %q: %v", topic, s.prefix, got)
+		}
+	})
 }

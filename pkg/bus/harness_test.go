@@ -39,15 +39,8 @@ func startMaster(t testing.TB, change func(*ServerConfig)) *master {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
-	m := &master{key: newKey(t), ids: map[fleet.Key]string{}}
-	cfg := ServerConfig{Listen: "127.0.0.1:0", Key: m.key, Authorize: m.authorize}
-	cfg.Connected = func(p Peer) { m.note("+", p) }
-	cfg.Disconnected = func(p Peer) { m.note("-", p) }
-	if change != nil {
-		change(&cfg)
-	}
-	var err error
-	if m.Server, err = Listen(cfg); err != nil {
+	m, err := newMaster(change)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -56,6 +49,22 @@ func startMaster(t testing.TB, change func(*ServerConfig)) *master {
 		}
 	})
 	return m
+}
+
+func newMaster(change func(*ServerConfig)) (*master, error) {
+	key, err := GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	m := &master{key: key, ids: map[fleet.Key]string{}}
+	cfg := ServerConfig{Listen: "127.0.0.1:0", Key: m.key, Authorize: m.authorize}
+	cfg.Connected = func(p Peer) { m.note("+", p) }
+	cfg.Disconnected = func(p Peer) { m.note("-", p) }
+	if change != nil {
+		change(&cfg)
+	}
+	m.Server, err = Listen(cfg)
+	return m, err
 }
 
 func (m *master) authorize(key fleet.Key, _ net.Addr) (string, error) {

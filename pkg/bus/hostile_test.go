@@ -2,17 +2,22 @@ package bus
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/crypto/nacl/secretbox"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -27,14 +32,21 @@ type intruder struct {
 // knock connects from an address of its own.
 func (m *master) knock(t testing.TB, from string) *intruder {
 	t.Helper()
+	return knockAt(t, m.Addr().String(), from)
+}
+
+func knockAt(t testing.TB, address, from string) *intruder {
+	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	raw, err := d.DialContext(t.Context(), "tcp", m.Addr().String())
+	raw, err := d.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
-	return &intruder{Conn: raw, in: bufio.NewReader(raw)}
+	return newIntruder(raw)
 }
+
+func newIntruder(raw net.Conn) *intruder { return &intruder{Conn: raw, in: bufio.NewReader(raw)} }
 
 // enter connects and proves a key.
 func (m *master) enter(t testing.TB, key KeyPair) *intruder {
@@ -322,4 +334,186 @@ func TestDoorDoesNotSpinWhenItCannotAccept(t *testing.T) {
 			t.Errorf("tried %d times in a minute", l.tries)
 		}
 	})
+}
+
+func TestReorderedMessagesAreRefused(t *testing.T) {
+	m := startMaster(t, nil)
+	i := m.enter(t, m.accept(t, "bad"))
+	first, second := i.session.seal(nil, []byte("\x00first")), i.session.seal(nil, []byte("\x00second"))
+	i.say(second, first)
+	m.expect(t, "bad", []byte("second"))
+	if !i.cutOff() {
+		t.Error("not cut off")
+	}
+	waitFor(t, "it is counted", func() bool { return m.Stats().Broken == 1 })
+}
+
+// memory is a connection that keeps what was written to it.
+type memory struct {
+	net.Conn
+	written [][]byte
+}
+
+func (r *memory) Write(p []byte) (int, error) {
+	r.written = append(r.written, bytes.Clone(p))
+	return r.Conn.Write(p)
+}
+
+func TestReplayedHandshakeProvesNothing(t *testing.T) {
+	m := startMaster(t, nil)
+	key := m.accept(t, "web1")
+	i := m.knock(t, "127.0.0.1")
+	r := &memory{Conn: i.Conn}
+	if _, err := makeHandshake(r, i.in, key, kindDealer, m.key.Public); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it is connected", func() bool { return m.Stats().Handshakes == 1 })
+	again := m.knock(t, "127.0.0.1")
+	again.say(r.written...)
+	if !again.cutOff() {
+		t.Error("not cut off")
+	}
+	waitFor(t, "it is counted", func() bool { return m.Stats().Failed == 1 })
+	if got := m.log(); !slices.Equal(got, []string{"+web1/1"}) {
+		t.Errorf("the master was told %v", got)
+	}
+}
+
+func TestMalformedInitiateIsRefused(t *testing.T) {
+	m := startMaster(t, nil)
+	key := m.accept(t, "web1")
+	whole := metadata{kindDealer, ""}.marshal()
+	attacks := map[string]func(initiate, inside []byte, s *session) []byte{
+		"empty":             func(_, _ []byte, _ *session) []byte { return nil },
+		"cut off":           func(b, _ []byte, _ *session) []byte { return b[:len(b)-1] },
+		"another cookie":    func(b, _ []byte, _ *session) []byte { b[0] ^= 1; return b },
+		"altered":           func(b, _ []byte, _ *session) []byte { b[len(b)-1] ^= 1; return b },
+		"nonce of HELLO":    func(b, in []byte, s *session) []byte { return reseal(b, in, 1, s) },
+		"another's key":     func(b, in []byte, s *session) []byte { return reseal(b, append(m.key.Public[:], in[32:]...), 2, s) },
+		"key of zeros":      func(b, in []byte, s *session) []byte { return reseal(b, append(make([]byte, 32), in[32:]...), 2, s) },
+		"another's vouch":   func(b, in []byte, s *session) []byte { in[40] ^= 1; return reseal(b, in, 2, s) },
+		"metadata overruns": func(b, in []byte, s *session) []byte { return reseal(b, append(in, "\x01X\xff\xff\xff\xff"...), 2, s) },
+		"nameless metadata": func(b, in []byte, s *session) []byte { return reseal(b, append(in, 0), 2, s) },
+		"metadata missing":  func(b, in []byte, s *session) []byte { return reseal(b, in[:len(in)-len(whole)], 2, s) },
+		"a PUB": func(b, in []byte, s *session) []byte {
+			return reseal(b, append(in, metadata{kindPub, ""}.marshal()...), 2, s)
+		},
+	}
+	for name, attack := range attacks {
+		t.Run(name, func(t *testing.T) {
+			before := m.Stats().Failed
+			i := m.knock(t, "127.0.0.1")
+			i.say(greeting("CURVE", false))
+			if err := readGreeting(i.in); err != nil {
+				t.Fatal(err)
+			}
+			h := curveClient{key: key, master: m.key.Public}
+			hello, err := h.hello()
+			if err != nil {
+				t.Fatal(err)
+			}
+			welcome, err := ask(i.Conn, i.in, commandFrame("HELLO", hello), "WELCOME")
+			if err != nil {
+				t.Fatal(err)
+			}
+			initiate, err := h.welcome(welcome, metadata{kindDealer, ""})
+			if err != nil {
+				t.Fatal(err)
+			}
+			inside, ok := secretbox.Open(nil, initiate[initiateHead:], shortNonce(prefixInitiate, 2), &h.session.key)
+			if !ok {
+				t.Fatal("INITIATE does not open")
+			}
+			i.say(commandFrame("INITIATE", attack(initiate, inside, &h.session)))
+			if !i.cutOff() {
+				t.Error("not cut off")
+			}
+			waitFor(t, "it is counted", func() bool { return m.Stats().Failed == before+1 })
+		})
+	}
+	if got := m.log(); len(got) > 0 {
+		t.Errorf("the master was told %v", got)
+	}
+}
+
+// reseal is an INITIATE with another inside and another nonce.
+func reseal(initiate, inside []byte, nonce uint64, s *session) []byte {
+	b := binary.BigEndian.AppendUint64(initiate[:cookieSize:cookieSize], nonce)
+	return secretbox.Seal(b, inside, shortNonce(prefixInitiate, nonce), &s.key)
+}
+
+func TestGuestsMakeRoomForGuests(t *testing.T) {
+	m := startMaster(t, func(cfg *ServerConfig) {
+		cfg.Guest = func(id string) bool { return strings.HasPrefix(id, "pending:") }
+		cfg.Limits.Guests, cfg.Limits.GuestAge = 2, 500*time.Millisecond
+	})
+	var all []*Client
+	for n := range 5 {
+		id := fmt.Sprint("pending:", n)
+		c := m.dial(t, m.accept(t, id))
+		send(t, c, []byte("enrol"))
+		m.expect(t, id, []byte("enrol"))
+		all = append(all, c)
+	}
+	for n, c := range all[:3] {
+		if _, err := c.Recv(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("guest %d got %v", n, err)
+		}
+	}
+	if got := m.Stats(); got.Evicted != 3 || got.Guests != 2 {
+		t.Errorf("%+v", got)
+	}
+	for n, c := range all[3:] { // and nobody stays for long
+		if _, err := c.Recv(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("guest %d got %v", 3+n, err)
+		}
+	}
+	waitFor(t, "their places are free", func() bool { return m.Stats().Guests == 0 })
+}
+
+func TestManySilentAddressesAreHurriedWhenAllPlacesAreTaken(t *testing.T) {
+	m := startMaster(t, func(cfg *ServerConfig) {
+		cfg.Limits.Handshakes, cfg.Limits.HandshakeHurry = 20, 200*time.Millisecond
+		cfg.Limits.HandshakeTimeout = time.Minute
+	})
+	for n := range 40 {
+		m.knock(t, fmt.Sprint("127.0.0.", 2+n)) // and says nothing
+	}
+	m.works(t, "web1")
+	if got := m.Stats(); got.Hurried == 0 || got.TurnedAway != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhatPeersDoWrongIsALineInTheLogNotMany(t *testing.T) {
+	var lines lockedBuffer
+	m := startMaster(t, func(cfg *ServerConfig) { cfg.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
+	for range 50 {
+		m.knock(t, "127.0.0.2").say([]byte(strings.Repeat("GET / HTTP/1.1\r\n", 10)))
+		i := m.enter(t, m.accept(t, "bad"))
+		i.say(hugeFrame(0))
+		i.cutOff()
+	}
+	waitFor(t, "all are counted", func() bool { return m.Stats().Failed == 50 && m.Stats().Broken == 50 })
+	m.Close()
+	if n := strings.Count(lines.String(), "\n"); n > 3 || !strings.Contains(lines.String(), "last_peer=bad") {
+		t.Errorf("%d lines:\n%s", n, lines.String())
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
