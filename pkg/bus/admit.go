@@ -216,7 +216,7 @@ func (s *Server) countEnd(l *link, err error) {
 		s.counters.silent.Add(1)
 	case is(errFrame, errBox, ErrTooBig, errCommands, errGuestTalks):
 		s.counters.broken.Add(1)
-		s.entrance.rejected.note("broken", "last_peer", l.Identity, "last_from", l.From.String(), "last_error", err)
+		s.entrance.rejected.Note("broken", "last_peer", l.Identity, "last_from", l.From.String(), "last_error", err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/brine-deploy/brine/pkg/quiet"
 )
 
 // door accepts TCP connections, so many at a time until they have proven a key, and so many of each address. While all
@@ -18,7 +20,7 @@ type door struct {
 	limits   Limits
 	slots    chan struct{}
 	enter    enter
-	rejected *summary
+	rejected *quiet.Summary
 	counters struct{ handshakes, failed, refused, turnedAway, hurried, acceptErrors atomic.Uint64 }
 	work     sync.WaitGroup
 
@@ -49,7 +51,7 @@ type DoorStats struct {
 
 func newDoor(l net.Listener, limits Limits, tell func(counts ...any), enter enter) *door {
 	return &door{
-		listener: l, limits: limits, slots: make(chan struct{}, limits.Handshakes), enter: enter, rejected: &summary{tell: tell},
+		listener: l, limits: limits, slots: make(chan struct{}, limits.Handshakes), enter: enter, rejected: quiet.New(tell),
 		known: map[netip.Prefix]int{}, inside: list.New(),
 	}
 }
@@ -77,7 +79,7 @@ func (d *door) run(ctx context.Context) {
 				return
 			}
 			d.counters.acceptErrors.Add(1)
-			d.rejected.note("accept_errors", "last_error", err)
+			d.rejected.Note("accept_errors", "last_error", err)
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			select {
 			case <-time.After(pause):
@@ -142,7 +144,7 @@ func (d *door) admit(ctx context.Context, raw net.Conn) {
 	from := prefix(raw.RemoteAddr())
 	if !d.count(from, 1) {
 		d.counters.turnedAway.Add(1)
-		d.rejected.note("turned_away", "last_from", raw.RemoteAddr().String())
+		d.rejected.Note("turned_away", "last_from", raw.RemoteAddr().String())
 		raw.Close() //nolint:errcheck // nothing was sent
 		return
 	}
@@ -171,7 +173,7 @@ func (d *door) judge(raw net.Conn, err error) {
 	}
 	raw.Close() //nolint:errcheck // it is of no use any more
 	counter.Add(1)
-	d.rejected.note(kind, "last_from", raw.RemoteAddr().String(), "last_error", err)
+	d.rejected.Note(kind, "last_from", raw.RemoteAddr().String(), "last_error", err)
 }
 
 // list puts a connection among those that can be hurried.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/quiet"
 )
 
 // PublisherConfig says how to listen for subscribers.
@@ -39,7 +40,7 @@ type Publisher struct {
 	addr     net.Addr
 	stop     context.CancelFunc
 	once     sync.Once
-	slow     *summary
+	slow     *quiet.Summary
 	counters struct{ sent, dropped atomic.Uint64 }
 
 	entrance *door
@@ -66,7 +67,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Publisher{
 		cfg: cfg, addr: listener.Addr(), stop: stop, all: map[*subscriber]bool{},
-		slow: &summary{tell: func(counts ...any) { log.Warn("subscribers are too slow, messages dropped", counts...) }},
+		slow: quiet.New(func(counts ...any) { log.Warn("subscribers are too slow, messages dropped", counts...) }),
 	}
 	p.entrance = newDoor(listener, cfg.Limits, func(counts ...any) { log.Warn("subscribers rejected", counts...) }, p.enter)
 	p.door.Go(func() { p.entrance.run(ctx) })
@@ -95,7 +96,7 @@ func (p *Publisher) Publish(topic string, body []byte) error {
 			p.counters.sent.Add(1)
 		case s.end() == nil:
 			p.counters.dropped.Add(1)
-			p.slow.note("dropped", "last_from", s.from.String(), "last_key", s.key.Fingerprint())
+			p.slow.Note("dropped", "last_from", s.from.String(), "last_key", s.key.Fingerprint())
 		}
 	}
 	return nil
@@ -113,8 +114,8 @@ func (p *Publisher) Close() error {
 		}
 		p.mu.Unlock()
 		p.readers.Wait()
-		p.entrance.rejected.stop()
-		p.slow.stop()
+		p.entrance.rejected.Stop()
+		p.slow.Stop()
 	})
 	return nil
 }

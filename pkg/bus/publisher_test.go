@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -233,26 +232,4 @@ func TestSubscriberThatBreaksTheProtocolIsCut(t *testing.T) {
 	waitFor(t, "it hears", func() bool { p.Publish("still here", nil); return p.Stats().Sent > 0 })
 	l.next(t)
 	p.Close()
-}
-
-func TestSummaryOfAFloodIsALinePerInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var lines bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&lines, nil))
-		s := &summary{tell: func(counts ...any) { log.Warn("peers rejected", counts...) }}
-		for range 60_000 { // for a minute
-			s.note("failed", "last_from", "x")
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(time.Hour)
-		s.note("refused")
-		s.stop()
-		s.note("failed")
-		if n := strings.Count(lines.String(), "\n"); n != 8 {
-			t.Errorf("%d lines:\n%s", n, lines.String())
-		}
-		if !strings.Contains(lines.String(), "failed=10000 last_from=x") || !strings.Contains(lines.String(), "refused=1") {
-			t.Error(lines.String())
-		}
-	})
 }

@@ -212,7 +212,7 @@ func (s *Server) Close() error {
 			sh.socket.Close() //nolint:errcheck // it has no connections any more
 		}
 		s.pumps.Wait()
-		s.entrance.rejected.stop()
+		s.entrance.rejected.Stop()
 	})
 	return nil
 }
