@@ -44,10 +44,10 @@ type dispatcher struct {
 func (d *dispatcher) receive(ctx context.Context) error {
 	for {
 		from, body, err := d.bus.Recv(ctx)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("receive from the bus: %w", err)
 		}
 		if err := d.handle(ctx, from, body); err != nil && ctx.Err() == nil {
