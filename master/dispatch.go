@@ -15,6 +15,7 @@ import (
 	"github.com/brine-deploy/brine/master/keyring"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/quiet"
 	"github.com/brine-deploy/brine/pkg/wire"
 )
 
@@ -42,6 +43,8 @@ type dispatcher struct {
 
 // receive takes messages off the bus until ctx is done.
 func (d *dispatcher) receive(ctx context.Context) error {
+	unhandled := quiet.New(func(counts ...any) { d.log.Warn("messages from minions not handled", counts...) })
+	defer unhandled.Stop()
 	for {
 		from, body, err := d.bus.Recv(ctx)
 		switch {
@@ -51,7 +54,7 @@ func (d *dispatcher) receive(ctx context.Context) error {
 			return fmt.Errorf("receive from the bus: %w", err)
 		}
 		if err := d.handle(ctx, from, body); err != nil && ctx.Err() == nil {
-			d.log.Warn("message from minion not handled", "minion", from, "error", err)
+			unhandled.Note("messages", "last_minion", from, "last_error", err)
 		}
 	}
 }
@@ -130,10 +133,8 @@ func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.He
 	if err != nil {
 		return err
 	}
-	for _, e := range due.Jobs {
-		if err := d.send(string(minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
-			return err
-		}
+	if err := d.deliver(due.Jobs); err != nil {
+		return err
 	}
 	if err := d.tellKill(due.Kill); err != nil {
 		return err
@@ -167,29 +168,6 @@ func (d *dispatcher) send(to string, msg any) error {
 	}
 	if err := d.bus.Send(to, body); err != nil && !errors.Is(err, bus.ErrNotConnected) {
 		return fmt.Errorf("send %T to %s: %w", msg, to, err)
-	}
-	return nil
-}
-
-// publish makes jobs durable and sends them to those that are connected; the others get them with their next hello.
-func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, jobs []fleet.Job) error {
-	d.publishing.Lock()
-	defer d.publishing.Unlock()
-	var of fleet.Deployment
-	if deployment != nil {
-		of = *deployment
-	}
-	envelopes, err := d.journal.AddJobs(ctx, of.ID, of.App, of.Group, jobs, func(j fleet.Job) ([]byte, []byte, error) { return wire.Sign(d.sign, j) })
-	if err != nil {
-		return fmt.Errorf("journal jobs: %w", err)
-	}
-	for _, e := range envelopes {
-		if e.Body == nil || !d.presence.isReady(e.Minion) {
-			continue
-		}
-		if err := d.send(string(e.Minion), wire.Job{Seq: e.Seq, Body: e.Body, Sig: e.Sig}); err != nil {
-			d.log.Warn("job not sent, the minion gets it with its next hello", "minion", e.Minion, "error", err)
-		}
 	}
 	return nil
 }

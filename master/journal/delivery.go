@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -46,8 +47,28 @@ type Ack struct {
 
 // delivered notes an Ack.
 func (t *tx) delivered(ctx context.Context, a Ack, now time.Time) error {
-	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE minion = ? AND seq = ? AND delivered = 0`,
-		nanos(now), a.Minion, a.Seq)
+	list, err := all(ctx, t, func(scan scanner) (d delivery, err error) { return d, scan(&d.Job.ID, &d.copy) },
+		`UPDATE deliveries SET delivered = ? WHERE minion = ? AND seq = ? AND delivered = 0 RETURNING job, copy`, nanos(now), a.Minion, a.Seq)
+	for _, d := range list {
+		if err := t.release(ctx, d.Job.ID, a.Minion, d.copy); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// withdraw lets nothing be sent to a minion any more.
+func (t *tx) withdraw(ctx context.Context, id fleet.MinionID) error {
+	list, err := all(ctx, t, readOpen, openColumns+` WHERE d.minion = ? AND d.delivered = 0`, id)
+	for _, d := range list {
+		if err := t.release(ctx, d.Job.ID, id, d.copy); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE deliveries SET copy = ? WHERE minion = ? AND delivered = 0`, noCopy, id)
 	return err
 }
 
@@ -55,7 +76,7 @@ func (t *tx) delivered(ctx context.Context, a Ack, now time.Time) error {
 func (j *Journal) Refuse(ctx context.Context, id fleet.MinionID, seq uint64, reason string) (err error) {
 	defer wrap(&err, "record that minion %s refused job %d", id, seq)
 	return j.write(ctx, func(ctx context.Context, t *tx) error {
-		list, err := all(ctx, t, readOpen, openColumns+` WHERE minion = ? AND seq = ? AND delivered = 0`, id, seq)
+		list, err := all(ctx, t, readOpen, openColumns+` WHERE d.minion = ? AND d.seq = ? AND d.delivered = 0`, id, seq)
 		for _, d := range list {
 			if err := t.give(ctx, d, fleet.Refused, reason); err != nil {
 				return err
@@ -84,7 +105,7 @@ func (j *Journal) Disconnected(ctx context.Context, id fleet.MinionID) (err erro
 // may have got without the master's knowing. What is too late for it ends as expired.
 func (j *Journal) Arrived(ctx context.Context, id fleet.MinionID, now time.Time) (due Due, err error) {
 	defer wrap(&err, "list jobs of minion %s", id)
-	open, err := all(ctx, j, readOpen, openColumns+` WHERE minion = ? AND delivered = 0 ORDER BY seq`, id)
+	open, err := all(ctx, j, readOpen, openColumns+` WHERE d.minion = ? AND d.delivered = 0 ORDER BY d.seq`, id)
 	if err != nil {
 		return due, err
 	}
@@ -95,7 +116,7 @@ func (j *Journal) Arrived(ctx context.Context, id fleet.MinionID, now time.Time)
 		}
 	}
 	for _, d := range open {
-		if !d.late(now) && d.Body != nil && d.killer == "" {
+		if !d.late(now) && d.Due && d.killer == "" {
 			due.Jobs = append(due.Jobs, d.Envelope)
 		}
 	}
@@ -118,15 +139,15 @@ func (j *Journal) Expire(ctx context.Context, now time.Time, connected func(flee
 }
 
 func (j *Journal) expire(ctx context.Context, now time.Time, gone func(fleet.MinionID) bool) (n int, err error) {
-	const due = ` WHERE delivered = 0 AND deadline <= ?`
-	over := func(d delivery) bool { return d.lost(now) || d.late(now) && gone(d.Minion) }
-	candidates, err := all(ctx, j, readDeadline, `SELECT minion, deadline, unsure FROM deliveries`+due, nanos(now))
+	const due = ` WHERE d.delivered = 0 AND d.deadline <= ?`
+	over := func(d delivery) bool { return d.lost(now) || d.late(now) && gone(d.Job.Minion) }
+	candidates, err := all(ctx, j, readDeadline, `SELECT d.minion, d.deadline, d.unsure FROM deliveries AS d`+due, nanos(now))
 	if err != nil || !slices.ContainsFunc(candidates, over) {
 		return 0, err
 	}
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
 		n = 0
-		list, err := all(ctx, t, readOpen, openColumns+due+` ORDER BY minion, seq`, nanos(now))
+		list, err := all(ctx, t, readOpen, openColumns+due+` ORDER BY d.minion, d.seq`, nanos(now))
 		if err != nil {
 			return err
 		}
@@ -161,22 +182,22 @@ func (j *Journal) Kill(ctx context.Context, id fleet.JobID, by string, connected
 	defer wrap(&err, "kill job %s", id)
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
 		k = Killing{}
-		list, err := all(ctx, t, readOpen, openColumns+` AS d WHERE d.job = ? AND `+running+` ORDER BY d.minion`, id)
+		list, err := all(ctx, t, readOpen, openColumns+` WHERE d.job = ? AND `+running+` ORDER BY d.minion`, id)
 		if err != nil {
 			return err
 		}
 		open := map[fleet.MinionID]bool{}
 		for _, d := range list {
-			open[d.Minion] = true
-			if d.delivered == 0 && !d.unsure && !connected(d.Minion) {
-				k.Withdrawn = append(k.Withdrawn, d.Minion)
+			open[d.Job.Minion] = true
+			if d.delivered == 0 && !d.unsure && !connected(d.Job.Minion) {
+				k.Withdrawn = append(k.Withdrawn, d.Job.Minion)
 				if err := t.give(ctx, d, fleet.Killed, "killed by "+by+" before the minion had it"); err != nil {
 					return err
 				}
 				continue
 			}
-			k.Tell = append(k.Tell, Order{d.Minion, id, by})
-			if _, err := t.exec(ctx, `UPDATE deliveries SET killer = ? WHERE job = ? AND minion = ?`, by, id, d.Minion); err != nil {
+			k.Tell = append(k.Tell, Order{d.Job.Minion, id, by})
+			if _, err := t.exec(ctx, `UPDATE deliveries SET killer = ? WHERE job = ? AND minion = ?`, by, id, d.Job.Minion); err != nil {
 				return err
 			}
 		}
@@ -187,43 +208,55 @@ func (j *Journal) Kill(ctx context.Context, id fleet.JobID, by string, connected
 	return k, err
 }
 
-// delivery is one that has no outcome yet.
+// delivery is a row, mostly of one that has no outcome yet.
 type delivery struct {
 	Envelope
-	job       fleet.JobID
 	delivered int64
 	unsure    bool
 	killer    string
+	copy      int // sharedCopy, ...
 }
 
 // late reports whether it certainly never got to the minion and now will not any more.
-func (d delivery) late(now time.Time) bool { return !d.unsure && !d.Deadline.After(now) }
+func (d delivery) late(now time.Time) bool { return !d.unsure && !d.Job.Deadline.After(now) }
 
 // lost reports whether its minion has had time enough to tell what became of it.
-func (d delivery) lost(now time.Time) bool { return !d.Deadline.Add(unsureFor).After(now) }
+func (d delivery) lost(now time.Time) bool { return !d.Job.Deadline.Add(unsureFor).After(now) }
 
-const openColumns = `SELECT minion, seq, body, sig, deadline, job, delivered, unsure, killer FROM deliveries`
+const openColumns = `SELECT d.job, d.minion, d.seq, d.deadline, d.delivered, d.unsure, d.killer, d.copy, b.body FROM deliveries AS d
+	LEFT JOIN bodies AS b ON b.job = d.job AND d.delivered = 0 AND b.minion = CASE d.copy WHEN 1 THEN '' WHEN 2 THEN d.minion END`
 
 func readOpen(scan scanner) (d delivery, err error) {
+	var job fleet.Job
 	var deadline int64
-	err = scan(&d.Minion, &d.Seq, &d.Body, &d.Sig, &deadline, &d.job, &d.delivered, &d.unsure, &d.killer)
-	d.Deadline = instant(deadline)
+	var body []byte
+	if err := scan(&job.ID, &job.Minion, &d.Seq, &deadline, &d.delivered, &d.unsure, &d.killer, &d.copy, &body); err != nil {
+		return d, err
+	}
+	job.Deadline = instant(deadline)
+	d.Job, d.Due = job, body != nil
+	if d.Due {
+		err = json.Unmarshal(body, &d.Job)
+		d.Job.Minion = job.Minion
+	}
 	return d, err
 }
 
 func readDeadline(scan scanner) (d delivery, err error) {
 	var deadline int64
-	err = scan(&d.Minion, &deadline, &d.unsure)
-	d.Deadline = instant(deadline)
+	err = scan(&d.Job.Minion, &deadline, &d.unsure)
+	d.Job.Deadline = instant(deadline)
 	return d, err
 }
 
 // give records the master's own outcome of a delivery.
 func (t *tx) give(ctx context.Context, d delivery, outcome fleet.Outcome, reason string) error {
-	ret := fleet.Return{Job: d.job, Minion: d.Minion, Part: masterPart, Last: true, Time: time.Now().UTC(), Outcome: outcome, Reason: reason}
+	ret := fleet.Return{Job: d.Job.ID, Minion: d.Job.Minion, Part: masterPart, Last: true, Time: time.Now().UTC(), Outcome: outcome, Reason: reason}
 	if _, err := t.recordReturn(ctx, ret); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE job = ? AND minion = ?`, never, d.job, d.Minion)
-	return err
+	if _, err := t.exec(ctx, `UPDATE deliveries SET delivered = ? WHERE job = ? AND minion = ?`, never, d.Job.ID, d.Job.Minion); err != nil {
+		return err
+	}
+	return t.release(ctx, d.Job.ID, d.Job.Minion, d.copy)
 }

@@ -1,22 +1,20 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
+	"maps"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// Envelope is one minion's copy of a job as it is sent.
+// Envelope is one minion's copy of a job.
 type Envelope struct {
-	Minion   fleet.MinionID
-	Seq      uint64 // from 1 for each minion, durable, never used twice
-	Body     []byte // nil: not to be sent any more, because the minion has it, has gone, or is too late for it
-	Sig      []byte
-	Deadline time.Time
+	Seq uint64    // from 1 for each minion, durable, never used twice
+	Job fleet.Job // with Minion
+	Due bool      // to be sent; not so when the minion has it, has gone, or is too late for it
 }
 
 // JobInfo is one job and those that it was published to.
@@ -28,32 +26,41 @@ type JobInfo struct {
 	Minions    []fleet.MinionID // by id
 }
 
-// Signer encodes a job and signs it. It is called inside a transaction and must not call the journal.
-type Signer func(fleet.Job) (body, sig []byte, err error)
-
 // AddJobs writes jobs down before they are sent, and returns an envelope for each, in the same order. A job that its
-// minion was given before is not added again: its envelope is the one that it got then. Every job has a deadline.
+// minion was given before is not added again: its envelope is the one that it got then. Every job has a deadline. It is
+// fastest for jobs that differ in their minion only.
 //
-// A body may hold secrets. It is dropped as soon as it is not to be sent any more: when it is acknowledged, killed or
-// expired.
+// A job may hold secrets. What is sent of it is dropped when nobody is to be sent it any more: when all have acknowledged
+// it, or it was killed or has expired.
 func (j *Journal) AddJobs(
-	ctx context.Context, deployment fleet.DeploymentID, app fleet.AppName, group fleet.GroupName, jobs []fleet.Job, sign Signer,
+	ctx context.Context, deployment fleet.DeploymentID, app fleet.AppName, group fleet.GroupName, jobs []fleet.Job,
 ) (list []Envelope, err error) {
 	defer wrap(&err, "add jobs")
+	j.numbering.Lock()
+	defer j.numbering.Unlock()
 	of := JobInfo{Deployment: deployment, App: app, Group: group}
+	numbers := map[fleet.MinionID]uint64{}
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
-		for _, job := range jobs {
-			e, err := t.addJob(ctx, of, job, sign)
-			if err != nil {
-				return fmt.Errorf("job %s of minion %s: %w", job.ID, job.Minion, err)
+		for rest := jobs; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].ID == rest[0].ID {
+				n++
 			}
-			list = append(list, e)
+			added, err := t.addJob(ctx, of, rest[:n], func(id fleet.MinionID) uint64 {
+				numbers[id] = max(numbers[id], j.numbers[id]) + 1
+				return numbers[id]
+			})
+			if err != nil {
+				return fmt.Errorf("job %s: %w", rest[0].ID, err)
+			}
+			list, rest = append(list, added...), rest[n:]
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(j.numbers, numbers)
 	return list, nil
 }
 
@@ -99,38 +106,138 @@ func (j *Journal) jobs(ctx context.Context, selection string, arg any) (list []J
 	return list, err
 }
 
-const envelopeColumns = `SELECT minion, seq, body, sig, deadline FROM deliveries`
-
-func readEnvelope(scan scanner) (e Envelope, err error) {
-	var deadline int64
-	err = scan(&e.Minion, &e.Seq, &e.Body, &e.Sig, &deadline)
-	e.Deadline = instant(deadline)
-	return e, err
+// addJob adds one job for those who do not have it, numbered by next.
+func (t *tx) addJob(ctx context.Context, of JobInfo, copies []fleet.Job, next func(fleet.MinionID) uint64) ([]Envelope, error) {
+	had, err := t.given(ctx, copies)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Envelope, len(copies))
+	var fresh []*Envelope
+	for i, job := range copies {
+		if e := had[job.Minion]; e != nil {
+			list[i] = *e
+			continue
+		}
+		if job.Deadline.IsZero() {
+			return nil, fmt.Errorf("minion %s: it has no deadline", job.Minion)
+		}
+		list[i] = Envelope{Seq: next(job.Minion), Job: job, Due: true}
+		had[job.Minion] = &list[i]
+		fresh = append(fresh, &list[i])
+	}
+	if len(fresh) == 0 {
+		return list, nil
+	}
+	if err := t.describeJob(ctx, of, copies[0]); err != nil {
+		return nil, err
+	}
+	return list, t.deliver(ctx, fresh)
 }
 
-func (t *tx) addJob(ctx context.Context, of JobInfo, job fleet.Job, sign Signer) (Envelope, error) {
-	e, err := one(ctx, t, readEnvelope, envelopeColumns+` WHERE job = ? AND minion = ?`, job.ID, job.Minion)
-	if isNew, err := absent(err); err != nil || !isNew {
-		return e, err
+// given returns what minions were given before of one job.
+func (t *tx) given(ctx context.Context, copies []fleet.Job) (map[fleet.MinionID]*Envelope, error) {
+	first, last := copies[0].Minion, copies[0].Minion
+	for _, job := range copies {
+		first, last = min(first, job.Minion), max(last, job.Minion)
 	}
-	if job.Deadline.IsZero() {
-		return e, errors.New("it has no deadline")
+	list, err := all(ctx, t, readOpen, openColumns+` WHERE d.job = ? AND d.minion BETWEEN ? AND ?`, copies[0].ID, first, last)
+	had := make(map[fleet.MinionID]*Envelope, len(list))
+	for i := range list {
+		had[list[i].Job.Minion] = &list[i].Envelope
 	}
-	e = Envelope{Minion: job.Minion, Deadline: job.Deadline}
-	if e.Body, e.Sig, err = sign(job); err != nil {
-		return e, fmt.Errorf("sign: %w", err)
-	}
-	if err := t.describeJob(ctx, of, job); err != nil {
-		return e, err
-	}
-	e.Seq, err = one(ctx, t, column[uint64], `INSERT INTO numbers (minion, seq) VALUES (?, 1)
-		ON CONFLICT (minion) DO UPDATE SET seq = numbers.seq + 1 RETURNING seq`, job.Minion)
+	return had, err
+}
+
+// deliver stores copies of one job.
+func (t *tx) deliver(ctx context.Context, fresh []*Envelope) error {
+	shared, sharers, err := t.share(ctx, fresh)
 	if err != nil {
-		return e, err
+		return err
 	}
-	_, err = t.exec(ctx, `INSERT INTO deliveries (job, minion, seq, deadline, body, sig) VALUES (?, ?, ?, ?, ?, ?)`,
-		job.ID, job.Minion, e.Seq, nanos(e.Deadline), e.Body, e.Sig)
-	return e, err
+	numbers, deliveries := make([][]any, len(fresh)), make([][]any, len(fresh))
+	for i, e := range fresh {
+		copied := sharedCopy
+		if !sharers || !sameButMinion(e.Job, shared) {
+			if copied, err = ownCopy, t.store(ctx, e.Job); err != nil {
+				return err
+			}
+		}
+		numbers[i] = []any{e.Job.Minion, e.Seq}
+		deliveries[i] = []any{e.Job.ID, e.Job.Minion, e.Seq, nanos(e.Job.Deadline), copied}
+	}
+	err = t.insert(ctx, `INSERT INTO numbers (minion, seq)`, numbers, ` ON CONFLICT (minion) DO UPDATE SET seq = excluded.seq`)
+	if err != nil {
+		return err
+	}
+	return t.insert(ctx, `INSERT INTO deliveries (job, minion, seq, deadline, copy)`, deliveries, "")
+}
+
+// share stores the body that most of the copies have in common. It is not ok when the job has another one already.
+func (t *tx) share(ctx context.Context, fresh []*Envelope) (shared fleet.Job, ok bool, err error) {
+	shared = fresh[0].Job
+	shared.Minion = ""
+	sharers := 0
+	for _, e := range fresh {
+		if sameButMinion(e.Job, shared) {
+			sharers++
+		}
+	}
+	body, err := encoded(shared)
+	if err != nil {
+		return shared, false, err
+	}
+	n, err := t.exec(ctx, `INSERT INTO bodies (job, minion, body, open) VALUES (?, '', ?, ?)
+		ON CONFLICT (job, minion) DO UPDATE SET open = bodies.open + excluded.open WHERE bodies.body = excluded.body`,
+		shared.ID, []byte(body), sharers)
+	return shared, n > 0, err
+}
+
+func sameButMinion(a, b fleet.Job) bool {
+	return a.Function == b.Function && a.By == b.By && a.Issued.Equal(b.Issued) && a.Deadline.Equal(b.Deadline) && a.Trace == b.Trace &&
+		bytes.Equal(a.Args, b.Args)
+}
+
+// store keeps a minion's own body.
+func (t *tx) store(ctx context.Context, job fleet.Job) error {
+	body, err := encoded(job)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO bodies (job, minion, body, open) VALUES (?, ?, ?, 1)`, job.ID, job.Minion, []byte(body))
+	return err
+}
+
+// What a delivery sends.
+const (
+	noCopy     = 0
+	sharedCopy = 1
+	ownCopy    = 2
+)
+
+// release drops what a delivery that has just been closed would have sent. Shared bodies are counted, see settle.
+func (t *tx) release(ctx context.Context, job fleet.JobID, minion fleet.MinionID, copied int) error {
+	switch copied {
+	case sharedCopy:
+		t.released[job]++
+	case ownCopy:
+		_, err := t.exec(ctx, `DELETE FROM bodies WHERE job = ? AND minion = ?`, job, minion)
+		return err
+	}
+	return nil
+}
+
+// settle drops the shared bodies that nobody is to be sent any more. It is the last thing in a transaction.
+func (t *tx) settle(ctx context.Context) error {
+	for job, n := range t.released {
+		if _, err := t.exec(ctx, `UPDATE bodies SET open = open - ? WHERE job = ? AND minion = ''`, n, job); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM bodies WHERE job = ? AND minion = '' AND open <= 0`, job); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // describeJob stores what people see of a job.

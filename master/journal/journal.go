@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 // ErrNotFound says that the journal has no such thing.
@@ -27,6 +29,9 @@ var ErrNotFound = errors.New("not in the journal")
 type Journal struct {
 	w, r    *sql.DB
 	dialect Dialect
+
+	numbering sync.Mutex                // held while jobs are added
+	numbers   map[fleet.MinionID]uint64 // guarded by numbering; the last that each minion's jobs got
 
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu; closed and replaced at a commit that appended to the log
@@ -42,7 +47,11 @@ type Dialect struct {
 // limited to one connection; r may have many and may be the same. The journal owns both from now on, also after an error.
 func New(ctx context.Context, w, r *sql.DB, d Dialect) (*Journal, error) {
 	j := &Journal{w: w, r: r, dialect: d, changed: make(chan struct{})}
-	if err := j.write(ctx, j.prepare); err != nil {
+	err := j.write(ctx, j.prepare)
+	if err == nil {
+		err = j.readNumbers(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
 	}
 	return j, nil
@@ -59,6 +68,18 @@ func (j *Journal) prepare(ctx context.Context, t *tx) error {
 		return err
 	}
 	_, err := t.exec(ctx, `UPDATE minions SET connected = FALSE, since = last_seen WHERE connected`)
+	return err
+}
+
+func (j *Journal) readNumbers(ctx context.Context) error {
+	j.numbers = map[fleet.MinionID]uint64{}
+	_, err := all(ctx, j, func(scan scanner) (none struct{}, err error) {
+		var id fleet.MinionID
+		var seq uint64
+		err = scan(&id, &seq)
+		j.numbers[id] = seq
+		return none, err
+	}, `SELECT minion, seq FROM numbers`)
 	return err
 }
 

@@ -53,13 +53,12 @@ func (j *Journal) DeleteMinion(ctx context.Context, id fleet.MinionID) (err erro
 		for _, query := range []string{
 			`DELETE FROM minions WHERE id = ?`,
 			`DELETE FROM live WHERE minion = ?`,
-			`UPDATE deliveries SET body = NULL, sig = NULL WHERE minion = ? AND delivered = 0`,
 		} {
 			if _, err := t.exec(ctx, query, id); err != nil {
 				return err
 			}
 		}
-		return nil
+		return t.withdraw(ctx, id)
 	})
 }
 

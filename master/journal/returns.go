@@ -75,7 +75,7 @@ func readReturn(scan scanner) (fleet.Return, error) {
 
 // recordReturn writes down one part, unless its job is not known.
 func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err error) {
-	base, seen, delivered, err := t.attribute(ctx, r)
+	base, seen, d, err := t.attribute(ctx, r)
 	if unknown, err := absent(err); unknown || err != nil {
 		return false, err
 	}
@@ -94,35 +94,37 @@ func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err 
 	if err != nil || !r.Last || r.Part == masterPart {
 		return true, err
 	}
-	return true, t.answered(ctx, r, delivered)
+	return true, t.answered(ctx, r, d)
 }
 
 // answered notes that a minion which returns a job has had it. What the minion says takes the place of what the master had
 // to say for it.
-func (t *tx) answered(ctx context.Context, r fleet.Return, delivered int64) error {
-	if delivered > 0 {
+func (t *tx) answered(ctx context.Context, r fleet.Return, d delivery) error {
+	if d.delivered > 0 {
 		return nil
 	}
-	if delivered == never {
+	if d.delivered == never {
 		if _, err := t.exec(ctx, `DELETE FROM returns WHERE job = ? AND minion = ? AND part = ?`, r.Job, r.Minion, masterPart); err != nil {
 			return err
 		}
 	}
-	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ?, body = NULL, sig = NULL WHERE job = ? AND minion = ?`,
-		nanos(time.Now()), r.Job, r.Minion)
-	return err
+	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ? WHERE job = ? AND minion = ?`, nanos(time.Now()), r.Job, r.Minion)
+	if err != nil || d.delivered == never {
+		return err
+	}
+	return t.release(ctx, r.Job, r.Minion, d.copy)
 }
 
-// attribute says what the records of a return have in common, whether this part was recorded before, and when its minion
-// got the job.
-func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, delivered int64, err error) {
+// attribute says what the records of a return have in common, whether this part was recorded before, and how the job was
+// delivered.
+func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, d delivery, err error) {
 	base, err = one(ctx, t, func(scan scanner) (base fleet.Record, err error) {
 		base = fleet.Record{Job: r.Job, Minion: r.Minion}
-		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &delivered, &seen)
-	}, `SELECT j.deployment, j.app, j.grp, j.who, d.delivered, EXISTS (
+		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &d.delivered, &d.copy, &seen)
+	}, `SELECT j.deployment, j.app, j.grp, j.who, d.delivered, d.copy, EXISTS (
 			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND (r.part = ? OR ? AND r.last AND r.part >= 0))
 		FROM deliveries AS d JOIN jobs AS j ON j.id = d.job WHERE d.job = ? AND d.minion = ?`, r.Part, r.Last, r.Job, r.Minion)
-	return base, seen, delivered, err
+	return base, seen, d, err
 }
 
 // recordsOf says in the log what a part tells; the last record is the one that the part is read back from.

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 // tx is one write transaction.
@@ -15,6 +18,8 @@ type tx struct {
 	stmts   map[string]*sql.Stmt // by query; they end with the transaction
 	logged  uint64               // number of the log's last record, once it is known
 	appends bool
+	// released counts deliveries of jobs that were closed and shared their body.
+	released map[fleet.JobID]int
 }
 
 // write runs do in a transaction of its own. It is the one place where changes are committed: a group commit, several
@@ -30,9 +35,12 @@ func (j *Journal) write(ctx context.Context, do func(context.Context, *tx) error
 	if err != nil {
 		return err
 	}
-	t := &tx{Tx: begun, dialect: j.dialect, stmts: map[string]*sql.Stmt{}}
+	t := &tx{Tx: begun, dialect: j.dialect, stmts: map[string]*sql.Stmt{}, released: map[fleet.JobID]int{}}
 	defer func() { _ = t.Rollback() }() // does nothing after a commit
 	if err := do(ctx, t); err != nil {
+		return err
+	}
+	if err := t.settle(ctx); err != nil {
 		return err
 	}
 	if err := t.Commit(); err != nil {
@@ -68,6 +76,27 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// rowsAtOnce is how many rows one statement inserts: for more, compiling it costs more than it saves.
+const rowsAtOnce = 100
+
+// insert adds rows of one length, many with each statement: INSERT INTO ... (columns), the values, and then tail.
+func (t *tx) insert(ctx context.Context, into string, rows [][]any, tail string) error {
+	for len(rows) > 0 {
+		n := min(len(rows), rowsAtOnce)
+		row := "(?" + strings.Repeat(", ?", len(rows[0])-1) + ")"
+		query := into + " VALUES " + row + strings.Repeat(", "+row, n-1) + tail
+		args := make([]any, 0, n*len(rows[0]))
+		for _, r := range rows[:n] {
+			args = append(args, r...)
+		}
+		if _, err := t.exec(ctx, query, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }
 
 // must runs a statement that has to change a row, else the thing is not there.

@@ -82,7 +82,11 @@ func Sign(key SigningKey, job fleet.Job) (body, sig []byte, err error) {
 // Open returns the job in body if sig is its signature by the key that pub belongs to: ErrSignature otherwise. Whether
 // the job is meant for this minion, new, and in time is for the caller to check.
 func Open(pub ed25519.PublicKey, body, sig []byte) (fleet.Job, error) {
-	if len(pub) != ed25519.PublicKeySize || !ed25519.Verify(pub, signed(body), sig) {
+	message := signed(body)
+	if rootSig, root, ok := openTree(body, sig); ok {
+		sig, message = rootSig, root
+	}
+	if len(pub) != ed25519.PublicKeySize || !ed25519.Verify(pub, message, sig) {
 		return fleet.Job{}, ErrSignature
 	}
 	var job fleet.Job

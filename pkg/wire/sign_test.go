@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -118,4 +120,65 @@ func FuzzParseMasterKey(f *testing.F) {
 			t.Errorf("%q is another form of %q", text, k)
 		}
 	})
+}
+
+func TestManyJobsSignedAtOnceOpenOneByOne(t *testing.T) {
+	key, err := GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 2, 3, 63, 64, 65, 130} {
+		jobs := make([]fleet.Job, n)
+		for i := range jobs {
+			jobs[i] = fleet.Job{
+				ID: `"minion":""`, Minion: fleet.MinionID(fmt.Sprintf("web%d \"<", i)), Function: "test.ping", Args: json.RawMessage(`{"minion":""}`),
+				Issued: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+			}
+			if i%7 == 3 {
+				jobs[i].Args = json.RawMessage(`{"own":true}`)
+			}
+		}
+		list, err := SignAll(key, jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range list {
+			want, err := json.Marshal(jobs[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(s.Body) != string(want) {
+				t.Fatalf("job %d of %d is %s, want %s", i, n, s.Body, want)
+			}
+			if job, err := Open(key.Public(), s.Body, s.Sig); err != nil || job.Minion != jobs[i].Minion {
+				t.Fatalf("job %d of %d: %v", i, n, err)
+			}
+			other := list[(i+1)%n]
+			if _, err := Open(key.Public(), other.Body, s.Sig); n > 1 && !errors.Is(err, ErrSignature) {
+				t.Errorf("the signature of job %d of %d opens another: %v", i, n, err)
+			}
+		}
+	}
+}
+
+func TestAnAlteredTreeSignatureOpensNothing(t *testing.T) {
+	key, err := GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := SignAll(key, []fleet.Job{{ID: "1", Minion: "web1"}, {ID: "1", Minion: "web2"}, {ID: "1", Minion: "web3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, sig := list[2].Body, list[2].Sig
+	for i := range sig {
+		bad := bytes.Clone(sig)
+		bad[i] ^= 1
+		if _, err := Open(key.Public(), body, bad); !errors.Is(err, ErrSignature) {
+			t.Errorf("byte %d altered: %v", i, err)
+		}
+		if _, err := Open(key.Public(), body, sig[:i]); !errors.Is(err, ErrSignature) {
+			t.Errorf("cut at %d: %v", i, err)
+		}
+	}
 }

@@ -19,22 +19,23 @@ import (
 // opens it, as often as it is called.
 func Suite(t *testing.T, fresh func(*testing.T) func() (*journal.Journal, error)) {
 	for name, test := range map[string]func(*testing.T, *fixture){
-		"An id belongs to one key":                                keys,
-		"A token admits as many keys as it has uses":              tokens,
-		"A minion comes back as it was saved":                     minions,
-		"A job is numbered once and sent until acknowledged":      jobs,
-		"A job's secrets go when it is not to be sent any more":   secrets,
-		"A part delivered twice is recorded once":                 returns,
-		"A job that does not arrive in time expires once":         expiry,
-		"A job is killed where it is":                             killing,
-		"A group is deployed to by one at a time":                 lock,
-		"Deployments are listed newest first":                     history,
-		"A revision is found by what it was built from":           revisions,
-		"A group goes back to the target before":                  targets,
-		"The log has no gaps and follows the commits":             logOrder,
-		"What was written is there after reopening":               reopen,
-		"A change whose turn does not come in time is not begun":  turn,
-		"A part of the log is read by deployment and by a cursor": cursors,
+		"An id belongs to one key":                                   keys,
+		"A token admits as many keys as it has uses":                 tokens,
+		"A minion comes back as it was saved":                        minions,
+		"A job is numbered once and sent until acknowledged":         jobs,
+		"A job's secrets go when it is not to be sent any more":      secrets,
+		"A job of many minions is stored once and kept for the last": sharing,
+		"A part delivered twice is recorded once":                    returns,
+		"A job that does not arrive in time expires once":            expiry,
+		"A job is killed where it is":                                killing,
+		"A group is deployed to by one at a time":                    lock,
+		"Deployments are listed newest first":                        history,
+		"A revision is found by what it was built from":              revisions,
+		"A group goes back to the target before":                     targets,
+		"The log has no gaps and follows the commits":                logOrder,
+		"What was written is there after reopening":                  reopen,
+		"A change whose turn does not come in time is not begun":     turn,
+		"A part of the log is read by deployment and by a cursor":    cursors,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fixture{open: fresh(t)}
@@ -155,16 +156,10 @@ func minions(t *testing.T, f *fixture) {
 	same(t, len(list), 0)
 }
 
-// sign is a signature that one can read.
-func sign(job fleet.Job) (body, sig []byte, err error) {
-	body, err = json.Marshal(job)
-	return body, []byte("signed " + job.ID), err
-}
-
 func job(id fleet.JobID, minion fleet.MinionID) fleet.Job {
 	return fleet.Job{
 		ID: id, Minion: minion, Function: "test.ping", Args: json.RawMessage(`{"a":1}`), By: "alice", Issued: noon,
-		Deadline: time.Now().Add(time.Hour).UTC(),
+		Deadline: time.Now().Add(time.Hour).UTC().Round(0),
 	}
 }
 
@@ -178,12 +173,12 @@ func jobs(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	now := time.Now()
 	ping := []fleet.Job{job("j1", "web2"), job("j1", "web1")}
-	first, err := f.AddJobs(ctx, "", "", "", ping, sign)
+	first, err := f.AddJobs(ctx, "", "", "", ping)
 	check(t, err)
 	same(t, []uint64{first[0].Seq, first[1].Seq}, []uint64{1, 1})
-	again, err := f.AddJobs(ctx, "", "", "", []fleet.Job{ping[1], job("j2", "web1")}, func(fleet.Job) ([]byte, []byte, error) {
-		return []byte("another body"), []byte("another signature"), nil
-	})
+	another := ping[1]
+	another.Function = "test.other"
+	again, err := f.AddJobs(ctx, "", "", "", []fleet.Job{another, job("j2", "web1")})
 	check(t, err)
 	same(t, again[0], first[1])
 	same(t, again[1].Seq, 2)
@@ -205,7 +200,7 @@ func jobs(t *testing.T, f *fixture) {
 	_, err = f.Job(ctx, "j3")
 	is(t, err, journal.ErrNotFound)
 
-	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j4", "web1"), {ID: "j4", Minion: "web2"}}, sign)
+	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j4", "web1"), {ID: "j4", Minion: "web2"}})
 	if err == nil {
 		t.Fatal("a job without a deadline was taken")
 	}
@@ -218,7 +213,7 @@ func secrets(t *testing.T, f *fixture) {
 	late := job("j3", "web1")
 	late.Deadline = time.Now().Add(-2 * time.Hour)
 	orders := []fleet.Job{job("j1", "web1"), job("j2", "web1"), late, job("j4", "web2")}
-	_, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
+	_, err := f.AddJobs(ctx, "d1", "shop", "production", orders)
 	check(t, err)
 	ack(t, f, "web1", 1)
 	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
@@ -226,10 +221,10 @@ func secrets(t *testing.T, f *fixture) {
 	check(t, f.DeleteMinion(ctx, "web2"))
 	_, err = f.Expire(ctx, time.Now(), func(fleet.MinionID) bool { return false })
 	check(t, err)
-	again, err := f.AddJobs(ctx, "d1", "shop", "production", orders, sign)
+	again, err := f.AddJobs(ctx, "d1", "shop", "production", orders)
 	check(t, err)
 	for i, e := range again {
-		if e.Body != nil || e.Sig != nil {
+		if e.Due || e.Job.Args != nil {
 			t.Errorf("job %d is still there", i+1)
 		}
 	}
@@ -241,7 +236,7 @@ func secrets(t *testing.T, f *fixture) {
 
 func returns(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	_, err := f.AddJobs(ctx, "d1", "shop", "production", []fleet.Job{job("j1", "web1"), job("j1", "web2")}, sign)
+	_, err := f.AddJobs(ctx, "d1", "shop", "production", []fleet.Job{job("j1", "web1"), job("j1", "web2")})
 	check(t, err)
 	event := fleet.EventResult{Event: fleet.Install, Outcome: fleet.EventSucceeded, Started: noon}
 	parts := []fleet.Return{
@@ -418,7 +413,7 @@ func logOrder(t *testing.T, f *fixture) {
 			orders = append(orders, job(fleet.JobID(fmt.Sprintf("j%d-%d", w, n)), "web1"))
 		}
 	}
-	_, err := f.AddJobs(ctx, "", "", "", orders, sign)
+	_, err := f.AddJobs(ctx, "", "", "", orders)
 	check(t, err)
 
 	var all sync.WaitGroup
@@ -478,12 +473,12 @@ func cursors(t *testing.T, f *fixture) {
 
 func reopen(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "web1")}, sign)
+	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "web1")})
 	check(t, err)
 	check(t, f.Append(ctx, fleet.Record{Message: "before"}))
 	check(t, f.DeleteMinion(ctx, "web1"))
 	f.reopen(t)
-	more, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "web1")}, sign)
+	more, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "web1")})
 	check(t, err)
 	same(t, more[0].Seq, 2) // a number is never used twice, not even when the minion had gone
 	check(t, f.Append(ctx, fleet.Record{Message: "after"}))
@@ -499,14 +494,63 @@ func turn(t *testing.T, f *fixture) {
 	is(t, f.Append(ctx, fleet.Record{}), context.Canceled)
 
 	// One that has begun is finished.
-	ctx, cancel = context.WithCancel(t.Context())
-	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "web1")}, func(j fleet.Job) ([]byte, []byte, error) {
-		cancel()
-		return sign(j)
-	})
+	jobs := copies("j1", 2000)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := f.AddJobs(ctx, "", "", "", jobs); err != nil {
+		is(t, err, context.DeadlineExceeded)
+		_, err = f.Job(t.Context(), "j1")
+		is(t, err, journal.ErrNotFound)
+		return
+	}
+	info, err := f.Job(t.Context(), "j1")
 	check(t, err)
-	_, err = f.Job(t.Context(), "j1")
+	same(t, len(info.Minions), len(jobs))
+}
+
+// copies are one job for n minions.
+func copies(id fleet.JobID, n int) []fleet.Job {
+	one := job(id, "")
+	list := make([]fleet.Job, n)
+	for i := range list {
+		list[i] = one
+		list[i].Minion = fleet.MinionID(fmt.Sprintf("web%04d", i))
+	}
+	return list
+}
+
+// sharing is about one job for many: it is stored once, and no minion's end takes it from another.
+func sharing(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	jobs := copies("j1", 250)
+	_, err := f.AddJobs(ctx, "d1", "shop", "production", jobs[:120])
 	check(t, err)
+	jobs[200].Args = json.RawMessage(`{"b":2}`)
+	list, err := f.AddJobs(ctx, "d1", "shop", "production", jobs)
+	check(t, err)
+	for i, e := range list {
+		same(t, e, journal.Envelope{Seq: 1, Job: jobs[i], Due: true})
+	}
+	for _, j := range jobs[:249] {
+		if j.Minion != jobs[200].Minion {
+			ack(t, f, j.Minion, 1)
+			ack(t, f, j.Minion, 1)
+		}
+	}
+	f.reopen(t)
+	for _, i := range []int{200, 249} {
+		due, err := f.Arrived(ctx, jobs[i].Minion, time.Now())
+		check(t, err)
+		same(t, due.Jobs, list[i:i+1])
+		ack(t, f, jobs[i].Minion, 1)
+	}
+	list, err = f.AddJobs(ctx, "d1", "shop", "production", jobs)
+	check(t, err)
+	for _, e := range list {
+		if e.Due || e.Job.Args != nil {
+			t.Errorf("the job of %s is still there", e.Job.Minion)
+		}
+	}
 }
 
 func check(t *testing.T, err error) {
@@ -530,9 +574,6 @@ func same[T any](t *testing.T, got, want T) {
 	}
 }
 
-// nobody is connected.
-func nobody(fleet.MinionID) bool { return false }
-
 // outcomes gives how each minion's copy of a job ended.
 func outcomes(t *testing.T, f *fixture, id fleet.JobID) map[fleet.MinionID]fleet.Outcome {
 	t.Helper()
@@ -550,11 +591,11 @@ func outcomes(t *testing.T, f *fixture, id fleet.JobID) map[fleet.MinionID]fleet
 
 func expiry(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	list, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "lost"), job("j1", "done")}, sign)
+	list, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "lost"), job("j1", "done")})
 	check(t, err)
 	ack(t, f, "done", 1)
 	check(t, f.Disconnected(ctx, "lost")) // it may have got its copy
-	later := list[0].Deadline.Add(time.Second)
+	later := list[0].Job.Deadline.Add(time.Second)
 	busy := func(id fleet.MinionID) bool { return id == "busy" }
 	for want := 1; want >= 0; want-- {
 		n, err := f.Expire(ctx, later, busy)
@@ -581,7 +622,7 @@ func expiry(t *testing.T, f *fixture) {
 	same(t, outcomes(t, f, "j1")["lost"], fleet.Succeeded)
 
 	// What a minion will not even take has an outcome too.
-	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "done")}, sign)
+	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j2", "done")})
 	check(t, err)
 	check(t, f.Refuse(ctx, "done", 2, "signature is wrong"))
 	same(t, outcomes(t, f, "j2"), map[fleet.MinionID]fleet.Outcome{"done": fleet.Refused})
@@ -593,7 +634,7 @@ func expiry(t *testing.T, f *fixture) {
 
 func killing(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "done"), job("j1", "lost"), job("j1", "near")}, sign)
+	_, err := f.AddJobs(ctx, "", "", "", []fleet.Job{job("j1", "away"), job("j1", "busy"), job("j1", "done"), job("j1", "lost"), job("j1", "near")})
 	check(t, err)
 	ack(t, f, "busy", 1)
 	check(t, f.Disconnected(ctx, "lost"))

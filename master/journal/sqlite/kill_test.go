@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +46,7 @@ func recordForEver(path string) error {
 	for n := int(end) / 3; ; n++ {
 		id := fleet.JobID(strconv.Itoa(n))
 		job := fleet.Job{ID: id, Minion: "web1", Deadline: time.Now().Add(time.Hour)}
-		if _, err := j.AddJobs(ctx, "", "", "", []fleet.Job{job}, sign); err != nil {
+		if _, err := j.AddJobs(ctx, "", "", "", []fleet.Job{job}); err != nil {
 			return err
 		}
 		if _, err := j.Record(ctx, nil, batch(id)); err != nil {
@@ -55,11 +54,6 @@ func recordForEver(path string) error {
 		}
 		fmt.Println(n)
 	}
-}
-
-func sign(job fleet.Job) (body, sig []byte, err error) {
-	body, err = json.Marshal(job)
-	return body, []byte("signature"), err
 }
 
 // batch is a return of three parts, each of which is a record.
@@ -204,7 +198,7 @@ func BenchmarkRecordReturns(b *testing.B) {
 			jobs[i] = fleet.Job{ID: id, Minion: minion, Deadline: time.Now().Add(time.Hour)}
 			returns[i] = fleet.Return{Job: id, Minion: minion, Last: true, Outcome: fleet.Succeeded}
 		}
-		if _, err := j.AddJobs(b.Context(), "", "", "", jobs, sign); err != nil {
+		if _, err := j.AddJobs(b.Context(), "", "", "", jobs); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
