@@ -1,6 +1,8 @@
 package master
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,6 +79,13 @@ func (p *presence) awaited(id fleet.MinionID, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.awaiting[id] && now.Before(p.started.Add(reunion))
+}
+
+// missing lists the minions that have not come back.
+func (p *presence) missing() []fleet.MinionID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.awaiting))
 }
 
 // goneSince says since when this master misses a minion; zero while it is connected. The time that the master itself was

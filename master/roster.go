@@ -111,6 +111,17 @@ func (r *roster) gone(id fleet.MinionID, now time.Time) {
 	}
 }
 
+// giveUp waits for as long as minions may take to come back after a restart of the master. Those that have not are gone,
+// for the next master too.
+func (r *roster) giveUp(ctx context.Context) {
+	sleep(ctx, reunion)
+	for _, id := range r.presence.missing() {
+		if _, since := r.presence.state(id); ctx.Err() == nil {
+			r.gone(id, since)
+		}
+	}
+}
+
 func (r *roster) setDrained(ctx context.Context, id fleet.MinionID, drained bool) error {
 	if err := r.journal.SetDrained(ctx, id, drained); err != nil {
 		return fmt.Errorf("set drained of %s: %w", id, err)

@@ -57,17 +57,14 @@ func New(ctx context.Context, w, r *sql.DB, d Dialect) (*Journal, error) {
 	return j, nil
 }
 
-// prepare migrates the schema and forgets what is no longer true after a restart.
+// prepare migrates the schema and doubts what may no longer be true after a restart.
 func (j *Journal) prepare(ctx context.Context, t *tx) error {
 	if err := t.migrate(ctx); err != nil {
 		return err
 	}
 	// Whoever was connected may have got what was sent to it.
-	if _, err := t.exec(ctx, `UPDATE deliveries SET unsure = TRUE
-		WHERE delivered = 0 AND minion IN (SELECT id FROM minions WHERE connected)`); err != nil {
-		return err
-	}
-	_, err := t.exec(ctx, `UPDATE minions SET connected = FALSE, since = last_seen WHERE connected`)
+	_, err := t.exec(ctx, `UPDATE deliveries SET unsure = TRUE
+		WHERE delivered = 0 AND minion IN (SELECT id FROM minions WHERE connected)`)
 	return err
 }
 

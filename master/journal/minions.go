@@ -29,8 +29,8 @@ func (j *Journal) SaveMinion(ctx context.Context, m fleet.Minion) (err error) {
 	})
 }
 
-// Minions returns every minion, by id. After the journal is opened none is Connected until it is saved again. Whole
-// numbers among the grains are int64, others float64.
+// Minions returns every minion, by id, as it was saved last: one that is Connected after the journal was opened was so when
+// the master before this one ended. Whole numbers among the grains are int64, others float64.
 func (j *Journal) Minions(ctx context.Context) (list []fleet.Minion, err error) {
 	defer wrap(&err, "list minions")
 	return all(ctx, j, readMinion,

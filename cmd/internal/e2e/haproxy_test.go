@@ -79,7 +79,7 @@ func TestNoRequestFailsBehindHAProxyWhileAMinionIsKilled(t *testing.T) {
 		{"ValidateService", func(fleettest.Gate) {}},
 	} {
 		hook := s.Gate("web2-" + tc.event)
-		deploy := s.Start("deploy", "shop", "production", "--ref", "v2", "--yes")
+		deploy := s.StartDeploy("v2")
 		s.Await("web2 is in "+tc.event, hook.Reached)
 		s.Kill("web2")
 		tc.dead(hook)
@@ -95,7 +95,7 @@ func TestNoRequestFailsBehindHAProxyWhileAMinionIsKilled(t *testing.T) {
 
 	// Killed before its job, it gets the job when it is back; its own wish for the highstate comes second.
 	stop := slowRequests(t, s.Front.URL)
-	deploy := s.Start("deploy", "shop", "production", "--ref", "v2", "--yes")
+	deploy := s.StartDeploy("v2")
 	s.Await("web2 drains", func() bool { return s.Phase("web2") == fleet.Draining })
 	s.Kill("web2")
 	s.StartMinion("web2")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -201,12 +202,22 @@ type Result struct {
 
 // Brine runs the CLI.
 func (f *Fleet) Brine(ctx context.Context, args ...string) Result {
+	var out, errs bytes.Buffer
+	return f.brine(ctx, &out, &errs, args...)
+}
+
+// brine runs the CLI with buffers that may be read meanwhile.
+func (f *Fleet) brine(ctx context.Context, out, errs buffer, args ...string) Result {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.Bin, "brine"), args...)
 	cmd.Env = append(os.Environ(), "BRINE_SOCKET="+f.Socket, noNap)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr = out, errs
 	_ = cmd.Run() // the exit code tells
 	return Result{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}
+}
+
+type buffer interface {
+	io.Writer
+	fmt.Stringer
 }
 
 // BrineJSON runs the CLI and decodes the first JSON document that it prints.

@@ -1,8 +1,10 @@
 package fleettest
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -37,8 +40,8 @@ type Shop struct {
 	Front   *HAProxy          // nil when there is none
 }
 
-// Records is the file that the master's file returner appends to.
-func (s *Shop) Records() string { return filepath.Join(s.Dir, "records.jsonl") }
+// recordsFile is what the master's file returner appends to.
+func (s *Shop) recordsFile() string { return filepath.Join(s.Dir, "records.jsonl") }
 
 // StartShop starts the fleet. It is gone when the test ends.
 func StartShop(t testing.TB, cfg ShopConfig) *Shop {
@@ -60,7 +63,7 @@ func StartShop(t testing.TB, cfg ShopConfig) *Shop {
 		id := fmt.Sprintf("web%d", i+1)
 		s.Minions, s.Ports[id] = append(s.Minions, id), port
 	}
-	balancer, master := "{}", cfg.Master+"\nreturners: {log: {type: file, path: "+s.Records()+"}}\n"
+	balancer, master := "{}", cfg.Master+"\nreturners: {log: {type: file, path: "+s.recordsFile()+"}}\n"
 	if cfg.HAProxy {
 		s.Front = StartHAProxy(t, s.Minions, s.Ports)
 		master += "balancers: {edge: {type: haproxy, socket: " + s.Front.Socket + "}}\n"
@@ -101,6 +104,12 @@ func (s *Shop) StartMinion(id string) {
 func (s *Shop) Kill(name string) {
 	s.T.Helper()
 	s.must(s.Fleet.Kill(name))
+}
+
+// RestartMaster starts the master again, see Fleet.RestartMaster.
+func (s *Shop) RestartMaster() {
+	s.T.Helper()
+	s.must(s.Fleet.RestartMaster(s.T.Context()))
 }
 
 // dataFiles of each revision name it, so that a mixture of two shows.
@@ -211,14 +220,41 @@ func (r Result) expect(t testing.TB, code int, args []string) {
 type Running struct {
 	s    *Shop
 	args []string
+	errs *progress
 	end  chan Result
 }
 
 // Start starts the CLI.
 func (s *Shop) Start(args ...string) *Running {
-	r := &Running{s: s, args: args, end: make(chan Result, 1)}
-	go func() { r.end <- s.Brine(s.T.Context(), args...) }()
+	r := &Running{s: s, args: args, errs: new(progress), end: make(chan Result, 1)}
+	go func() { r.end <- s.brine(s.T.Context(), new(progress), r.errs, args...) }()
 	return r
+}
+
+// StartDeploy starts brine deploy and waits until it has begun.
+func (s *Shop) StartDeploy(ref string) *Running {
+	s.T.Helper()
+	r := s.Start("deploy", "shop", "production", "--ref", ref, "--yes")
+	s.Await("the deployment begins", func() bool { return strings.Contains(r.errs.String(), " of shop to production") })
+	return r
+}
+
+// progress is what a command has printed so far.
+type progress struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (p *progress) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *progress) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
 // Must waits for the end, which has to have the exit code.
@@ -269,6 +305,29 @@ func (s *Shop) Pool() map[string]string {
 		pool[string(m.Minion)] = m.Pool
 	}
 	return pool
+}
+
+// LogSays reports whether a daemon's log has the text by now.
+func (s *Shop) LogSays(name, text string) bool {
+	log, err := os.ReadFile(filepath.Join(s.Dir, name+".log"))
+	return err == nil && strings.Contains(string(log), text)
+}
+
+// Records is what the file returner has written, each record once, by number.
+func (s *Shop) Records() map[uint64]fleet.Record {
+	s.T.Helper()
+	text, err := os.ReadFile(s.recordsFile())
+	s.must(err)
+	records := map[uint64]fleet.Record{}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written
+		}
+		var r fleet.Record
+		s.must(json.Unmarshal([]byte(line), &r))
+		records[r.Seq] = r // a master that is killed may deliver one again
+	}
+	return records
 }
 
 func (s *Shop) must(err error) {
