@@ -185,10 +185,13 @@ func (d *dispatcher) disconnected(p bus.Peer) {
 	}
 	minion, now := fleet.MinionID(p.Identity), time.Now()
 	d.sendChunkAcks(d.intake.forget(minion, now))
-	if err := d.lost(minion); err != nil {
-		d.log.Error("not noted that jobs may have arrived", "minion", minion, "error", err)
+	stopping := d.stopping.Load() // the next master finds in the journal who was connected
+	if !stopping {
+		if err := d.lost(minion); err != nil {
+			d.log.Error("not noted that jobs may have arrived", "minion", minion, "error", err)
+		}
 	}
-	if d.presence.disconnected(minion, p.Number, now) && !d.stopping.Load() {
+	if d.presence.disconnected(minion, p.Number, now) && !stopping {
 		d.log.Info("minion disconnected", "minion", minion, "from", strings.TrimSpace(p.From.String()))
 		d.roster.gone(minion, now)
 	}

@@ -126,7 +126,7 @@ func TestALargeReturnArrivesAndHoldsNobodyUp(t *testing.T) {
 	f := newFleet(t)
 	f.startMinion("web1", f.bus)
 	f.startMinion("web2", f.bus)
-	const size = 6_000_000
+	const size = 3_000_000
 	large := f.run("*", "cmd.run", "head -c "+strconv.Itoa(size)+" /dev/zero | tr '\\0' x", time.Minute)
 	f.ended(f.run("web2", "test.ping", "", time.Minute))
 	f.ended(large)
@@ -141,7 +141,7 @@ func TestALargeReturnArrivesAndHoldsNobodyUp(t *testing.T) {
 	})
 
 	// A command's output is cut at its documented limit.
-	huge := f.ended(f.run("web1", "cmd.run", "head -c 20000000 /dev/zero | tr '\\0' x; echo end", time.Minute))
+	huge := f.ended(f.run("web1", "cmd.run", "head -c 10000000 /dev/zero | tr '\\0' x; echo end", time.Minute))
 	var output string
 	if err := json.Unmarshal(huge.Value, &output); err != nil || len(output) > 9<<20 || !strings.HasSuffix(output, "xend") || !strings.HasPrefix(output, "[1") {
 		t.Errorf("%d bytes of the output came, %v", len(output), err)
@@ -152,9 +152,9 @@ func TestALargeReturnSurvivesACutConnection(t *testing.T) {
 	f := newFleet(t)
 	line := newLine(t, f.bus)
 	f.startMinion("web1", line.addr())
-	id := f.run("web1", "cmd.run", "head -c 8000000 /dev/zero | tr '\\0' x", time.Minute)
+	id := f.run("web1", "cmd.run", "head -c 4000000 /dev/zero | tr '\\0' x", time.Minute)
 	line.cutAfter(3 * wire.ChunkSize) // in the middle
-	if ret := f.ended(id); ret.Outcome != fleet.Succeeded || len(ret.Value) < 8_000_000 {
+	if ret := f.ended(id); ret.Outcome != fleet.Succeeded || len(ret.Value) < 4_000_000 {
 		t.Errorf("%d bytes, %s: %s", len(ret.Value), ret.Outcome, ret.Reason)
 	}
 	if line.cuts() == 0 {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -223,10 +224,15 @@ func (f *fleetOf) state(id fleet.JobID) string {
 	return string(m.State)
 }
 
-// ended waits for a job of one minion and gives its return.
+// ended waits until all minions of a job have returned, and gives the first one's return.
 func (f *fleetOf) ended(id fleet.JobID) fleet.Return {
 	f.t.Helper()
-	f.until("job "+string(id)+" has ended", func() bool { return f.job(id).Waiting == 0 })
+	f.until("job "+string(id)+" has ended", func() bool {
+		var list []fleet.JobSummary // without the returns, which may be large
+		f.call("GET", "/v1/jobs?limit=50", nil, &list)
+		i := slices.IndexFunc(list, func(j fleet.JobSummary) bool { return j.ID == id })
+		return i >= 0 && list[i].Waiting == 0
+	})
 	return *f.job(id).PerMinion[0].Return
 }
 
