@@ -52,18 +52,20 @@ func (m *Master) postJob(ctx context.Context, r *http.Request) (any, error) {
 // streamReturns gives the last parts of a job's returns; it ends when all minions have returned, or soon after the deadline
 // when there is no more to come of those that are connected.
 func (m *Master) streamReturns(w http.ResponseWriter, r *http.Request) {
+	var job journal.JobInfo
+	var after uint64
 	sent := map[fleet.MinionID]bool{}
-	stream(w, r, m.journal.Changed, func(ctx context.Context) ([]fleet.Return, bool, error) {
-		job, err := m.job(ctx, r)
-		if err != nil {
-			return nil, false, err
+	stream(w, r, m.journal.Changed, func(ctx context.Context) (fresh []fleet.Return, last bool, err error) {
+		if job.Job.ID == "" {
+			if job, err = m.job(ctx, r); err != nil {
+				return nil, false, err
+			}
 		}
 		over := time.Now().After(job.Job.Deadline.Add(linger))
-		returns, err := m.journal.Returns(ctx, job.Job.ID)
-		if err != nil {
+		if fresh, after, err = m.journal.ReturnsAfter(ctx, job.Job.ID, after); err != nil {
 			return nil, false, err
 		}
-		fresh := slices.DeleteFunc(returns, func(ret fleet.Return) bool { return sent[ret.Minion] })
+		fresh = slices.DeleteFunc(fresh, func(ret fleet.Return) bool { return sent[ret.Minion] })
 		for _, ret := range fresh {
 			sent[ret.Minion] = true
 		}

@@ -64,46 +64,21 @@ func (j *Journal) AddJobs(
 	return list, nil
 }
 
-// Jobs returns the newest jobs, newest first, at most limit.
-func (j *Journal) Jobs(ctx context.Context, limit int) (list []JobInfo, err error) {
-	defer wrap(&err, "list jobs")
-	return j.jobs(ctx, `SELECT * FROM jobs ORDER BY issued DESC, id DESC LIMIT ?`, limit)
-}
-
 // Job returns one job, or ErrNotFound.
 func (j *Journal) Job(ctx context.Context, id fleet.JobID) (info JobInfo, err error) {
 	defer wrap(&err, "find job %s", id)
-	list, err := j.jobs(ctx, `SELECT * FROM jobs WHERE id = ?`, id)
-	if err == nil && len(list) == 0 {
-		err = ErrNotFound
-	}
+	info, err = one(ctx, j, func(scan scanner) (of JobInfo, err error) {
+		var text []byte
+		if err := scan(&of.Deployment, &of.App, &of.Group, &text); err != nil {
+			return of, err
+		}
+		return of, json.Unmarshal(text, &of.Job)
+	}, `SELECT deployment, app, grp, job FROM jobs WHERE id = ?`, id)
 	if err != nil {
 		return JobInfo{}, err
 	}
-	return list[0], nil
-}
-
-// jobs reads the selected jobs with their minions: a row for each minion, those of one job together.
-func (j *Journal) jobs(ctx context.Context, selection string, arg any) (list []JobInfo, err error) {
-	_, err = all(ctx, j, func(scan scanner) (none struct{}, err error) {
-		var of JobInfo
-		var minion fleet.MinionID
-		var text []byte
-		if err := scan(&of.Deployment, &of.App, &of.Group, &text, &minion); err != nil {
-			return none, err
-		}
-		if err := json.Unmarshal(text, &of.Job); err != nil {
-			return none, err
-		}
-		if n := len(list); n == 0 || list[n-1].Job.ID != of.Job.ID {
-			list = append(list, of)
-		}
-		info := &list[len(list)-1]
-		info.Minions = append(info.Minions, minion)
-		return none, nil
-	}, `SELECT j.deployment, j.app, j.grp, j.job, d.minion FROM (`+selection+`) AS j
-		JOIN deliveries AS d ON d.job = j.id ORDER BY j.issued DESC, j.id DESC, d.minion`, arg)
-	return list, err
+	info.Minions, err = all(ctx, j, column[fleet.MinionID], `SELECT minion FROM deliveries WHERE job = ? ORDER BY minion`, id)
+	return info, err
 }
 
 // addJob adds one job for those who do not have it, numbered by next.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -40,6 +41,26 @@ func (j *Journal) Returns(ctx context.Context, job fleet.JobID) (list []fleet.Re
 	defer wrap(&err, "list returns of job %s", job)
 	return all(ctx, j, readReturn, `SELECT l.body FROM returns AS r JOIN log AS l ON l.seq = r.seq
 		WHERE r.job = ? AND r.last ORDER BY r.seq`, job)
+}
+
+// ReturnsAfter is Returns for what was recorded after seq; it gives the number to go on with.
+func (j *Journal) ReturnsAfter(ctx context.Context, job fleet.JobID, seq uint64) (list []fleet.Return, next uint64, err error) {
+	defer wrap(&err, "list returns of job %s", job)
+	next = seq
+	_, err = all(ctx, j, func(scan scanner) (none struct{}, err error) {
+		var text []byte
+		if err := scan(&next, &text); err != nil {
+			return none, err
+		}
+		var record fleet.Record
+		if err := json.Unmarshal(text, &record); err != nil {
+			return none, err
+		}
+		list = append(list, *record.Return)
+		return none, nil
+	}, `SELECT r.seq, l.body FROM returns AS r JOIN log AS l ON l.seq = r.seq
+		WHERE r.job = ? AND r.last AND r.seq > ? ORDER BY r.seq`, job, seq)
+	return list, next, err
 }
 
 // Return gives the last part of a minion's return, or ErrNotFound when it is not in.

@@ -192,10 +192,10 @@ func jobs(t *testing.T, f *fixture) {
 	check(t, err)
 	same(t, due.Jobs, again[1:])
 
-	list, err := f.Jobs(ctx, 10)
+	info, err := f.Job(ctx, "j1")
 	check(t, err)
 	ping[0].Minion = ""
-	same(t, list[1], journal.JobInfo{Job: ping[0], Minions: []fleet.MinionID{"web1", "web2"}})
+	same(t, info, journal.JobInfo{Job: ping[0], Minions: []fleet.MinionID{"web1", "web2"}})
 	_, err = f.Job(ctx, "j3")
 	is(t, err, journal.ErrNotFound)
 
@@ -625,10 +625,28 @@ func expiry(t *testing.T, f *fixture) {
 	check(t, err)
 	check(t, f.Refuse(ctx, "done", 2, "signature is wrong"))
 	same(t, outcomes(t, f, "j2"), map[fleet.MinionID]fleet.Outcome{"done": fleet.Refused})
-	f.reopen(t)
 	due, err = f.Arrived(ctx, "done", noon)
 	check(t, err)
 	same(t, len(due.Jobs), 0)
+
+	// A master that died does not know what it had sent to whom it was connected to.
+	check(t, f.SaveMinion(ctx, fleet.Minion{ID: "near", Connected: true}))
+	_, err = f.AddJobs(ctx, "", "", "", []fleet.Job{job("j3", "near"), job("j3", "away")})
+	check(t, err)
+	f.reopen(t)
+	_, err = f.Expire(ctx, later.Add(time.Hour), func(fleet.MinionID) bool { return false })
+	check(t, err)
+	same(t, outcomes(t, f, "j3"), map[fleet.MinionID]fleet.Outcome{"away": fleet.Expired})
+	due, err = f.Arrived(ctx, "near", later.Add(time.Hour))
+	check(t, err)
+	same(t, len(due.Jobs), 1)
+	news, next, err := f.ReturnsAfter(ctx, "j3", 0)
+	check(t, err)
+	same(t, len(news), 1)
+	news, again, err := f.ReturnsAfter(ctx, "j3", next)
+	check(t, err)
+	same(t, len(news), 0)
+	same(t, again, next)
 }
 
 func killing(t *testing.T, f *fixture) {
