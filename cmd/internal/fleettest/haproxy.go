@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -42,15 +43,16 @@ func StartHAProxy(t testing.TB, minions []string, ports map[string]string) *HAPr
 	if !found {
 		t.Fatalf("%s has no servers any more", sample)
 	}
-	cfg := strings.NewReplacer(
+	var cfg strings.Builder
+	cfg.WriteString(strings.NewReplacer(
 		"/run/haproxy/admin.sock", h.Socket, "/var/lib/haproxy/server-state", filepath.Join(dir, "server-state"),
 		"bind :8000", "bind 127.0.0.1:"+front[0], "inter 1s", "inter 100ms",
-	).Replace(before)
+	).Replace(before))
 	for _, id := range minions {
-		cfg += "    server " + id + " 127.0.0.1:" + ports[id] + "\n"
+		fmt.Fprintf(&cfg, "    server %s 127.0.0.1:%s\n", id, ports[id])
 	}
 	path := filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(path, []byte(cfg), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(cfg.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

@@ -57,11 +57,8 @@ func StartShop(t testing.TB, cfg ShopConfig) *Shop {
 	}
 	s := &Shop{Fleet: f, T: t, Ports: map[string]string{}}
 	t.Cleanup(s.close)
-	ports, err := FreePorts(cfg.Minions)
-	s.must(err)
-	for i, port := range ports {
-		id := fmt.Sprintf("web%d", i+1)
-		s.Minions, s.Ports[id] = append(s.Minions, id), port
+	for i := range cfg.Minions {
+		s.reserve(fmt.Sprintf("web%d", i+1))
 	}
 	balancer, master := "{}", cfg.Master+"\nreturners: {log: {type: file, path: "+s.recordsFile()+"}}\n"
 	if cfg.HAProxy {
@@ -89,6 +86,20 @@ func (s *Shop) writeApplication(vars map[string]string) {
 	hooks, err := fs.Sub(shopFiles, "shop")
 	s.must(err)
 	s.must(os.CopyFS(filepath.Join(s.Dir, "repo"), hooks))
+}
+
+func (s *Shop) reserve(id string) {
+	s.T.Helper()
+	ports, err := FreePorts(1)
+	s.must(err)
+	s.Minions, s.Ports[id] = append(s.Minions, id), ports[0]
+}
+
+// AddMinion starts one more minion.
+func (s *Shop) AddMinion(id string) {
+	s.T.Helper()
+	s.reserve(id)
+	s.StartMinion(id)
 }
 
 // StartMinion starts one of the shop's minions, or starts it again.
