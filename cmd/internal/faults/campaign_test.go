@@ -153,10 +153,10 @@ func (s *stage) harm() {
 // mishap kills a daemon and starts it again, or cuts the network. Starting is not waited for.
 func (s *stage) mishap() {
 	victim := s.rng.IntN(minions + 2)
-	switch {
-	case victim == minions+1:
+	switch victim {
+	case minions + 1:
 		s.proxy.Cut()
-	case victim == minions:
+	case minions:
 		must(s.t, s.Kill("master"))
 		must(s.t, s.Spawn("master"))
 	default:
