@@ -91,7 +91,7 @@ func (e *encoder) encode(job fleet.Job) ([]byte, error) {
 func sameJob(a, b fleet.Job) bool {
 	args := bytes.Equal(a.Args, b.Args)
 	a.Args, b.Args = nil, nil
-	return args && a.ID == b.ID && a.Function == b.Function && a.By == b.By && a.Issued == b.Issued && a.Deadline == b.Deadline && a.Trace == b.Trace
+	return args && a.ID == b.ID && a.Function == b.Function && a.By == b.By && a.Issued.Equal(b.Issued) && a.Deadline.Equal(b.Deadline) && a.Trace == b.Trace
 }
 
 func signTree(key SigningKey, list []Signed) {
