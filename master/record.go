@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/brine-deploy/brine/master/journal"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -19,7 +20,7 @@ type wireReturn struct {
 
 const (
 	returnsQueue = 1024
-	returnsBatch = 1024 // in one commit
+	returnsBatch = 4096 // in one commit
 )
 
 func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
@@ -29,28 +30,45 @@ func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
 	}
 }
 
+// ackPatience is how long an acknowledgement may wait for more to come: nobody waits for it, and when many minions are given
+// a job at once, sending comes first.
+const ackPatience = 250 * time.Millisecond
+
 // record commits what minions tell to the journal, all that has come during the last commit at a time, and acknowledges
 // returns after the commit.
 func (d *dispatcher) record(ctx context.Context) error {
+	var batch []wireReturn
+	var due <-chan time.Time // for acknowledgements alone
 	for {
-		var first wireReturn
+		urgent := false
 		select {
-		case first = <-d.returns:
+		case r := <-d.returns:
+			batch = append(batch, r)
+			urgent = r.ack == 0
+		case <-due:
+			urgent = true
 		case <-ctx.Done():
 			return nil
 		}
-		batch := []wireReturn{first}
 		for more := true; more && len(batch) < returnsBatch; {
 			select {
-			case next := <-d.returns:
-				batch = append(batch, next)
+			case r := <-d.returns:
+				batch = append(batch, r)
+				urgent = urgent || r.ack == 0
 			default:
 				more = false
 			}
 		}
+		if !urgent && len(batch) < returnsBatch {
+			if due == nil {
+				due = time.After(ackPatience)
+			}
+			continue
+		}
 		if err := d.commit(ctx, batch); ctx.Err() == nil && err != nil {
 			return err
 		}
+		batch, due = batch[:0], nil
 	}
 }
 
