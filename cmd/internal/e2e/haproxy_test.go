@@ -106,6 +106,21 @@ func TestNoRequestFailsBehindHAProxyWhileAMinionIsKilled(t *testing.T) {
 	stop()
 	s.Await("all deployments have ended", s.Quiet)
 	wantAll(t, s, "v2")
+
+	// Started anew all at once, as by an upgrade, they serve on: what is due is live, and nobody is taken out.
+	before := s.Newest()
+	for _, id := range s.Minions {
+		s.Kill(id)
+	}
+	for _, id := range s.Minions {
+		s.StartMinion(id)
+		s.Await(id+" is looked at", func() bool { return s.LogSays(id, "[shop/production]") })
+	}
+	s.Await("all deployments have ended", s.Quiet)
+	var all []fleet.Deployment
+	if err := s.API(t.Context(), "/v1/deployments?limit=1", &all); err != nil || all[0].ID != before.ID {
+		t.Errorf("%v, and a minion was deployed to for its start alone: %v", err, all)
+	}
 	load.Stop()
 }
 

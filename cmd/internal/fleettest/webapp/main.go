@@ -48,7 +48,7 @@ func main() {
 	finished := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(finished)
-		bounded, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		bounded, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if srv.Shutdown(bounded) != nil { // it waits for connections that were opened in advance
 			_ = srv.Close()
