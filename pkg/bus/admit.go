@@ -32,8 +32,9 @@ func (s *Server) enter(raw net.Conn) (then func(context.Context), err error) {
 	}, nil
 }
 
-// handshakeBuffer is what a connection reads at a time.
-const handshakeBuffer = 2 << 10
+// handshakeBuffer is what a connection reads at a time. Frames that are larger are read into what they are kept in, so this
+// is for what is small, and each connection has one for as long as it lives.
+const handshakeBuffer = 512
 
 func (s *Server) handshake(raw net.Conn) (*link, error) {
 	if err := raw.SetDeadline(time.Now().Add(s.cfg.Limits.HandshakeTimeout)); err != nil {

@@ -168,7 +168,7 @@ func (o *outbox) command(body []byte) error {
 		if len(data) < 2 || len(data) > 18 {
 			return fmt.Errorf("%w: PING", errFrame)
 		}
-		o.offer(append([]byte{innerCommand}, command("PONG", data[2:])...))
+		o.answer(append([]byte{innerCommand}, command("PONG", data[2:])...))
 		return nil
 	case "ERROR":
 		return io.EOF

@@ -37,6 +37,7 @@ type outbox struct {
 	released bool // zmq4 has let go
 	timer    *time.Timer
 	retire   time.Time
+	asked    time.Time // when the last PING came
 }
 
 type state int
@@ -91,6 +92,14 @@ func (o *outbox) offer(frames ...[]byte) bool {
 		o.add(inner)
 	}
 	return true
+}
+
+// answer is offer for the PONG to a PING.
+func (o *outbox) answer(pong []byte) {
+	o.mu.Lock()
+	o.asked = time.Now()
+	o.mu.Unlock()
+	o.offer(pong)
 }
 
 // full reports whether nothing more may be queued. The message that makes it full is the last to get in, so that one
@@ -193,7 +202,8 @@ func (o *outbox) write(b []byte) error {
 	return nil
 }
 
-// beat sends a PING, unless something is being sent anyway, and ends a connection that has lived long enough.
+// beat sends a PING and ends a connection that has lived long enough. No PING is sent while something is being sent anyway,
+// or while the other side sends its own: with a PONG for each, both know that the connection lives, at half the cost.
 func (o *outbox) beat() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -204,7 +214,7 @@ func (o *outbox) beat() {
 		o.drain(errRecycled)
 		return
 	}
-	if !o.sending {
+	if !o.sending && time.Since(o.asked) > o.limits.Heartbeat*5/4 {
 		o.add(append([]byte{innerCommand}, command("PING", []byte{0, 0})...))
 	}
 	o.timer.Reset(o.untilBeat())
