@@ -187,7 +187,7 @@ func (m *Master) listen(key bus.KeyPair) error {
 	}
 	m.teardown = append(m.teardown, closeListener(m.api))
 	m.bus, err = bus.Listen(bus.ServerConfig{
-		Listen: m.cfg.Bus.Listen, Key: key, Log: m.log,
+		Listen: m.cfg.Bus.Listen, Key: key, Log: m.log, Limits: bus.Limits{Heartbeat: m.cfg.Bus.Interval()},
 		Authorize: func(key fleet.Key, from net.Addr) (string, error) {
 			return m.keyring.Authorize(context.Background(), key, from)
 		},

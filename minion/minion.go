@@ -143,7 +143,9 @@ func (m *Minion) Run(ctx context.Context, ready func()) error {
 		start(job)
 	}
 	g.Go(func() error {
-		cfg := bus.ClientConfig{Master: m.cfg.Master, Key: m.key, MasterKey: m.masterKey.Bus, Log: m.log}
+		cfg := bus.ClientConfig{
+			Master: m.cfg.Master, Key: m.key, MasterKey: m.masterKey.Bus, Log: m.log, Limits: bus.Limits{Heartbeat: m.cfg.Bus.Interval()},
+		}
 		return bus.Stay(ctx, cfg, func(ctx context.Context, c *bus.Client) error { return m.serve(ctx, c, start) }, m.notConnected)
 	})
 	err := g.Wait()

@@ -31,7 +31,7 @@ type Limits struct {
 	Commands int // of one connection in the time between two PINGs, 4096
 
 	Heartbeat        time.Duration // between PINGs, 15 s
-	HeartbeatTimeout time.Duration // without a byte: the connection is dead, 45 s
+	HeartbeatTimeout time.Duration // without a byte: the connection is dead, three Heartbeats
 	WriteTimeout     time.Duration // for the other side to take 64 KiB, 30 s
 	CloseTimeout     time.Duration // for what is queued to be sent when a connection is closed in peace, 5 s
 
@@ -41,6 +41,7 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
+	heartbeat := cmp.Or(l.Heartbeat, 15*time.Second)
 	return Limits{
 		Message:              cmp.Or(l.Message, 16<<20),
 		QueueBytes:           cmp.Or(l.QueueBytes, 4<<20),
@@ -56,8 +57,8 @@ func (l Limits) withDefaults() Limits {
 		UnreadBytes:          cmp.Or(l.UnreadBytes, 1<<20),
 		UnreadMessages:       cmp.Or(l.UnreadMessages, 32),
 		Commands:             cmp.Or(l.Commands, 4096),
-		Heartbeat:            cmp.Or(l.Heartbeat, 15*time.Second),
-		HeartbeatTimeout:     cmp.Or(l.HeartbeatTimeout, 45*time.Second),
+		Heartbeat:            heartbeat,
+		HeartbeatTimeout:     cmp.Or(l.HeartbeatTimeout, 3*heartbeat),
 		WriteTimeout:         cmp.Or(l.WriteTimeout, 30*time.Second),
 		CloseTimeout:         cmp.Or(l.CloseTimeout, 5*time.Second),
 		MaxAge:               cmp.Or(l.MaxAge, 24*time.Hour),

@@ -158,6 +158,7 @@ func TestMistakesAreToldWhereTheyWereMade(t *testing.T) {
 		},
 		"environment":          {env: map[string]string{"BRINE_LOG_FORMAT": "jsn"}, want: []string{`BRINE_LOG_FORMAT: "jsn" is unknown; did you mean "json"?`}},
 		"flag":                 {args: []string{"--http-listen=x"}, want: []string{`--http-listen: "x" is not host:port`}},
+		"interval":             {file: "bus: {heartbeat: 15}\n", want: []string{`master.yml:1:18: bus.heartbeat: "15" is not a duration from 1s to 10m`}},
 		"section without type": {file: "balancers:\n  lb: {socket: /x}\n", want: []string{`master.yml:2:7: the key "type" is missing`}},
 		"empty section":        {file: "returners:\n  log:\n", want: []string{`master.yml:2:3: log needs a type`}},
 		"name of a section":    {file: "returners:\n  a/b: {type: file}\n", want: []string{`master.yml:2:3: "a/b" is not a name`}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -19,7 +20,7 @@ const MasterFile = "/etc/brine/master.yml"
 type Master struct {
 	StateDir  string             `yaml:"state_dir"` // journal, keys, scratch directories
 	Apps      string             `yaml:"apps"`      // directory of the application files
-	Bus       Listener           `yaml:"bus"`
+	Bus       MasterBus          `yaml:"bus"`
 	HTTP      HTTP               `yaml:"http"`
 	API       API                `yaml:"api"`
 	Store     Section            `yaml:"store"`
@@ -28,10 +29,14 @@ type Master struct {
 	Log       Log                `yaml:"log"`
 }
 
-// Listener is a place to listen on, host:port.
-type Listener struct {
-	Listen string `yaml:"listen"`
+// MasterBus is the master's end of the bus.
+type MasterBus struct {
+	Listen    string `yaml:"listen"` // host:port
+	Heartbeat string `yaml:"heartbeat"`
 }
+
+// Interval is the time between heartbeats.
+func (b MasterBus) Interval() time.Duration { return durationOf(b.Heartbeat) }
 
 // HTTP is the listener that serves archives to minions and the pages of returners.
 type HTTP struct {
@@ -51,7 +56,7 @@ func DefaultMaster() Master {
 	return Master{
 		StateDir: "/var/lib/brine-master",
 		Apps:     "/etc/brine/apps.d",
-		Bus:      Listener{Listen: "0.0.0.0:4510"},
+		Bus:      MasterBus{Listen: "0.0.0.0:4510", Heartbeat: defaultHeartbeat},
 		HTTP:     HTTP{Listen: "0.0.0.0:4511"},
 		API:      API{Socket: DefaultSocket, Mode: "0660"},
 		Log:      Log{Level: "info", Format: "text"},
@@ -63,6 +68,7 @@ func (m *Master) settings() []setting {
 		{"state_dir", "directory of the journal, the keys and the store", &m.StateDir, notEmpty},
 		{"apps", "directory of the application files", &m.Apps, notEmpty},
 		{"bus.listen", "address of the bus", &m.Bus.Listen, address(true)},
+		{"bus.heartbeat", heartbeatHelp, &m.Bus.Heartbeat, interval},
 		{"http.listen", "address of archives and metrics", &m.HTTP.Listen, address(true)},
 		{"http.advertise", "base URL under which minions reach the HTTP listener", &m.HTTP.Advertise, baseURL},
 		{"api.socket", "Unix socket of the command line", &m.API.Socket, notEmpty},

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"os"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -27,11 +28,20 @@ type Minion struct {
 	Token         fleet.Secret `yaml:"token"`           // enrols without an operator
 	TokenFile     string       `yaml:"token_file"`      // holds it, when Token is empty
 	StateDir      string       `yaml:"state_dir"`       // key, spool, downloads
-	Startup       string       `yaml:"startup"`         // StartupHighstate or StartupNone
+	Bus           MinionBus    `yaml:"bus"`
+	Startup       string       `yaml:"startup"` // StartupHighstate or StartupNone
 	Tags          fleet.Tags   `yaml:"tags"`
 	Grains        fleet.Grains `yaml:"grains"` // added to the facts that are found
 	Log           Log          `yaml:"log"`
 }
+
+// MinionBus is a minion's end of the bus.
+type MinionBus struct {
+	Heartbeat string `yaml:"heartbeat"`
+}
+
+// Interval is the time between heartbeats.
+func (b MinionBus) Interval() time.Duration { return durationOf(b.Heartbeat) }
 
 // DefaultMinion is the configuration of a minion without file, environment and flags. Its id is the host's name.
 func DefaultMinion() Minion {
@@ -39,6 +49,7 @@ func DefaultMinion() Minion {
 	return Minion{
 		ID:       host,
 		StateDir: "/var/lib/brine-minion",
+		Bus:      MinionBus{Heartbeat: defaultHeartbeat},
 		Startup:  StartupNone,
 		Log:      Log{Level: "info", Format: "text"},
 	}
@@ -53,6 +64,7 @@ func (m *Minion) settings() []setting {
 		{"token", "", &m.Token, nil},
 		{"token_file", "file that holds a token to enrol with", &m.TokenFile, nil},
 		{"state_dir", "directory of the key, the spool and downloads", &m.StateDir, notEmpty},
+		{"bus.heartbeat", heartbeatHelp, &m.Bus.Heartbeat, interval},
 		{"startup", "what to do at start: highstate or none", &m.Startup, oneOf(StartupHighstate, StartupNone)},
 	}, m.Log.settings()...)
 }

@@ -32,6 +32,8 @@ type Fleet struct {
 	HTTP   string
 	Socket string
 	Env    []string // of all processes, beside the test's own
+	// Netns names the network namespace of each daemon that has one of its own, see Cable.
+	Netns map[string]string
 
 	mu    sync.Mutex
 	procs map[string]*Process // guarded by mu; by name: "master", or a minion's id
@@ -235,7 +237,11 @@ func (f *Fleet) spawn(name, program string, args ...string) error {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	cmd := exec.Command(filepath.Join(f.Bin, program), args...)
+	argv := append([]string{filepath.Join(f.Bin, program)}, args...)
+	if ns := f.Netns[name]; ns != "" {
+		argv = append([]string{"ip", "netns", "exec", ns}, argv...) // it becomes the program
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(append(withoutCloud(os.Environ()), noNap), f.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

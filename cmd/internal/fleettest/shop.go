@@ -23,11 +23,13 @@ var shopFiles embed.FS
 
 // ShopConfig says what kind of shop a test needs.
 type ShopConfig struct {
-	Bin      string // directory of the binaries, see Build
-	Minions  int    // web1, web2, ...
-	Strategy string // YAML; "{batch: 1}" when empty
-	HAProxy  bool   // the minions serve behind a real one
-	Master   string // added to master.yml
+	Bin      string            // directory of the binaries, see Build
+	Minions  int               // web1, web2, ...
+	Strategy string            // YAML; "{batch: 1}" when empty
+	HAProxy  bool              // the minions serve behind a real one
+	Master   string            // added to master.yml
+	Env      []string          // see Fleet
+	Netns    map[string]string // see Fleet
 }
 
 // Shop is a fleet with one application: a git repository, its file in apps.d, and minions that serve it. What goes wrong
@@ -55,6 +57,7 @@ func StartShop(t testing.TB, cfg ShopConfig) *Shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.Env, f.Netns = cfg.Env, cfg.Netns
 	s := &Shop{Fleet: f, T: t, Ports: map[string]string{}}
 	t.Cleanup(s.close)
 	for i := range cfg.Minions {
