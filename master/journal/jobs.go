@@ -202,8 +202,12 @@ func (t *tx) release(ctx context.Context, job fleet.JobID, minion fleet.MinionID
 	return nil
 }
 
-// settle drops the shared bodies that nobody is to be sent any more. It is the last thing in a transaction.
+// settle inserts what was appended to the log, and drops the shared bodies that nobody is to be sent any more. It is the last
+// thing in a transaction.
 func (t *tx) settle(ctx context.Context) error {
+	if err := t.insert(ctx, `INSERT INTO log (seq, deployment, body)`, t.records, ""); err != nil {
+		return err
+	}
 	for job, n := range t.released {
 		if _, err := t.exec(ctx, `UPDATE bodies SET open = open - ? WHERE job = ? AND minion = ''`, n, job); err != nil {
 			return err

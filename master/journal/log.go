@@ -69,7 +69,7 @@ func end(ctx context.Context, q querier) (uint64, error) {
 	return one(ctx, q, column[uint64], `SELECT COALESCE(MAX(seq), 0) FROM log`)
 }
 
-// append numbers the records and adds them. The one write connection makes the numbers follow the commits.
+// append numbers the records and adds them, see settle. The one write connection makes the numbers follow the commits.
 func (t *tx) append(ctx context.Context, records ...fleet.Record) (err error) {
 	if len(records) == 0 {
 		return nil
@@ -89,9 +89,7 @@ func (t *tx) append(ctx context.Context, records ...fleet.Record) (err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `INSERT INTO log (seq, deployment, body) VALUES (?, ?, ?)`, r.Seq, r.Deployment, body); err != nil {
-			return err
-		}
+		t.records = append(t.records, []any{r.Seq, r.Deployment, body})
 		t.logged = r.Seq
 	}
 	t.appends = true

@@ -139,12 +139,21 @@ func (t *tx) answered(ctx context.Context, r fleet.Return, d delivery) error {
 // attribute says what the records of a return have in common, whether this part was recorded before, and how the job was
 // delivered.
 func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, d delivery, err error) {
-	base, err = one(ctx, t, func(scan scanner) (base fleet.Record, err error) {
-		base = fleet.Record{Job: r.Job, Minion: r.Minion}
-		return base, scan(&base.Deployment, &base.App, &base.Group, &base.By, &d.delivered, &d.copy, &seen)
-	}, `SELECT j.deployment, j.app, j.grp, j.who, d.delivered, d.copy, EXISTS (
+	d, err = one(ctx, t, func(scan scanner) (d delivery, err error) { return d, scan(&d.delivered, &d.copy, &seen) },
+		`SELECT d.delivered, d.copy, EXISTS (
 			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND (r.part = ? OR ? AND r.last AND r.part >= 0))
-		FROM deliveries AS d JOIN jobs AS j ON j.id = d.job WHERE d.job = ? AND d.minion = ?`, r.Part, r.Last, r.Job, r.Minion)
+		FROM deliveries AS d WHERE d.job = ? AND d.minion = ?`, r.Part, r.Last, r.Job, r.Minion)
+	if err != nil {
+		return base, false, d, err
+	}
+	base, known := t.jobs[r.Job]
+	if !known {
+		base, err = one(ctx, t, func(scan scanner) (b fleet.Record, err error) {
+			return b, scan(&b.Deployment, &b.App, &b.Group, &b.By)
+		}, `SELECT deployment, app, grp, who FROM jobs WHERE id = ?`, r.Job)
+		t.jobs[r.Job] = base
+	}
+	base.Job, base.Minion = r.Job, r.Minion
 	return base, seen, d, err
 }
 

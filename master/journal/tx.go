@@ -18,6 +18,8 @@ type tx struct {
 	stmts   map[string]*sql.Stmt // by query; they end with the transaction
 	logged  uint64               // number of the log's last record, once it is known
 	appends bool
+	records [][]any                      // for the log, not inserted yet
+	jobs    map[fleet.JobID]fleet.Record // what the records of a job have in common, as far as it was asked for
 	// released counts deliveries of jobs that were closed and shared their body.
 	released map[fleet.JobID]int
 }
@@ -35,7 +37,7 @@ func (j *Journal) write(ctx context.Context, do func(context.Context, *tx) error
 	if err != nil {
 		return err
 	}
-	t := &tx{Tx: begun, dialect: j.dialect, stmts: map[string]*sql.Stmt{}, released: map[fleet.JobID]int{}}
+	t := &tx{Tx: begun, dialect: j.dialect, stmts: map[string]*sql.Stmt{}, released: map[fleet.JobID]int{}, jobs: map[fleet.JobID]fleet.Record{}}
 	defer func() { _ = t.Rollback() }() // does nothing after a commit
 	if err := do(ctx, t); err != nil {
 		return err
