@@ -7,7 +7,8 @@ packages=(
   libzmq3-dev   # libzmq at the same work as brine-bench
   git           # the source
   haproxy wrk   # a real load balancer under load
-  iproute2 iptables # a network that goes silent
+  iproute2      # a network
+  iptables      # that goes silent
   python3-zmq   # libzmq's own CURVE
   rsync
   systemd       # systemd-analyze verify

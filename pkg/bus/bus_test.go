@@ -111,6 +111,29 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 	}
 }
 
+func TestMasterThatClosesSendsWhatIsQueued(t *testing.T) {
+	m := startMaster(t, nil)
+	c := m.dial(t, m.accept(t, "web1"))
+	waitFor(t, "it is connected", func() bool { return m.Stats().Connected == 1 })
+	body := make([]byte, 1<<20)
+	for range 3 {
+		if err := m.Send("web1", body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := make(chan error)
+	go func() { closed <- m.Close() }()
+	for range 3 {
+		expectAt(t, c, body)
+	}
+	if _, err := c.Recv(t.Context()); err == nil {
+		t.Error("it received more than was sent")
+	}
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRefusedKeyIsToldSo(t *testing.T) {
 	m := startMaster(t, nil)
 	_, err := Dial(t.Context(), m.config(newKey(t)))

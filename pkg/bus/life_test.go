@@ -129,6 +129,43 @@ func TestConnectionIsRecycledWhenItIsOld(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatBeganTogetherAreNotRecycledTogether(t *testing.T) {
+	const day = 24 * time.Hour
+	first, last := 2*day, time.Duration(0)
+	for range 200 {
+		raw, _ := net.Pipe()
+		var work sync.WaitGroup
+		o := newOutbox(raw, session{}, Limits{}.withDefaults(), &work)
+		age := time.Until(o.retire)
+		o.kill(ErrClosed)
+		first, last = min(first, age), max(last, age)
+	}
+	if first < day*9/10-time.Minute || last > day*11/10 || last-first < day/10 {
+		t.Errorf("they live for %v to %v", first, last)
+	}
+}
+
+func TestOldConnectionSendsWhatIsQueuedFirst(t *testing.T) {
+	m := startMaster(t, nil)
+	cfg := m.config(m.accept(t, "web1"))
+	c := dialWith(t, cfg)
+	body := make([]byte, 1<<20)
+	for range 3 {
+		send(t, c, body)
+	}
+	o := c.conn.outbox
+	o.mu.Lock()
+	o.retire = time.Now()
+	o.mu.Unlock()
+	o.beat()
+	if err := c.Send(t.Context(), body); !errors.Is(err, errRecycled) {
+		t.Errorf("send on an old connection gave %v", err)
+	}
+	for range 3 {
+		m.expect(t, "web1", body)
+	}
+}
+
 func TestStayComesBackAfterTheMasterWasAway(t *testing.T) {
 	m := startMaster(t, nil)
 	cfg := m.config(m.accept(t, "web1"))

@@ -11,8 +11,9 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// noticed is how long a silence may last: three heartbeats of a second each, and as much again for a busy machine.
-const noticed = 6 * time.Second
+// noticed is how long a silence may last: three heartbeats of a second each after the last that got through, which may be
+// a second late, and as much again for a busy machine.
+const noticed = 8 * time.Second
 
 // TestASilentNetworkIsNoticedAndLosesNothing drops packets without a word: what only one side gets is a connection that
 // is half open.

@@ -23,8 +23,8 @@ type End struct {
 // plug is the name of the interface in each namespace.
 const plug = "cable"
 
-// StartCable lays a cable. It is gone when the test ends, as long as the daemons at its ends are. Only root may have one;
-// without the right the test is skipped.
+// StartCable lays a cable, one at a time. It is gone when the test ends and the daemons at its ends have ended. Without the
+// right to it, which root has, the test is skipped.
 func StartCable(t testing.TB) *Cable {
 	t.Helper()
 	Needs(t, "ip", "Debian package iproute2")
@@ -35,14 +35,14 @@ func StartCable(t testing.TB) *Cable {
 		if out, err := exec.Command("ip", "netns", "add", c.Ends[i].Netns).CombinedOutput(); err != nil {
 			c.forbidden(err, out)
 		}
-		t.Cleanup(func() { c.must("ip", "netns", "delete", c.Ends[i].Netns) }) // and its end of the cable
+		t.Cleanup(func() { c.ip("netns", "delete", c.Ends[i].Netns) }) // and its end of the cable
 	}
 	a, b := c.Ends[0].Netns, c.Ends[1].Netns
-	c.must("ip", "link", "add", plug, "netns", a, "type", "veth", "peer", "name", plug, "netns", b)
+	c.ip("link", "add", plug, "netns", a, "type", "veth", "peer", "name", plug, "netns", b)
 	for _, end := range c.Ends {
-		c.must("ip", "-n", end.Netns, "address", "add", end.Address+"/30", "dev", plug)
-		c.must("ip", "-n", end.Netns, "link", "set", plug, "up")
-		c.must("ip", "-n", end.Netns, "link", "set", "lo", "up")
+		c.ip("-n", end.Netns, "address", "add", end.Address+"/30", "dev", plug)
+		c.ip("-n", end.Netns, "link", "set", plug, "up")
+		c.ip("-n", end.Netns, "link", "set", "lo", "up")
 		if out, err := iptables(end, "--new-chain", plug); err != nil {
 			c.forbidden(err, out)
 		}
@@ -85,9 +85,9 @@ func iptables(end End, args ...string) ([]byte, error) {
 	return exec.Command("ip", append([]string{"netns", "exec", end.Netns, "iptables", "--wait"}, args...)...).CombinedOutput()
 }
 
-func (c *Cable) must(program string, args ...string) {
+func (c *Cable) ip(args ...string) {
 	c.t.Helper()
-	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
-		c.t.Errorf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		c.t.Errorf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
