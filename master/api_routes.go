@@ -281,6 +281,10 @@ func groupMinion(c rollout.Candidate, group fleet.Group, members map[string]bala
 		return out
 	}
 	out.Pool = string(balancer.Out)
+	if members == nil {
+		out.Pool = "unknown" // the balancer could not be asked
+		return out
+	}
 	if member, err := rollout.MemberOf(*group.Balancer, c.Minion); err == nil {
 		if status, ok := members[member.Name]; ok {
 			out.Pool = string(status)

@@ -74,7 +74,7 @@ type GroupMinion struct {
 	Connected bool     `json:"connected"`
 	Drained   bool     `json:"drained"`
 	Live      Digest   `json:"live,omitempty"`
-	Pool      string   `json:"pool,omitempty"` // the member's state in the balancer: up, down, draining, out; empty without a pool
+	Pool      string   `json:"pool,omitempty"` // the member's state in the balancer: up, down, draining, out, or unknown; empty without a pool
 }
 
 // Drained tells what draining a minion did.
