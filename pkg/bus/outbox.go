@@ -19,9 +19,8 @@ type outbox struct {
 	raw     net.Conn
 	session *session
 	limits  Limits
-	patient bool            // whoever sends waits for room first; otherwise a full queue ends the connection
 	work    *sync.WaitGroup // of the owner, who holds a count until the connection is released
-	room    chan struct{}   // gets a token whenever there may be room in the queue
+	room    chan struct{}   // gets a token whenever there may be room in the queue; nil: nobody waits, a full queue ends the connection
 	done    chan struct{}   // closed when the connection is
 
 	counting time.Time // the reader's; since when commands are counted
@@ -37,7 +36,6 @@ type outbox struct {
 	released bool // zmq4 has let go
 	timer    *time.Timer
 	retire   time.Time
-	asked    time.Time // when the last PING came
 }
 
 type state int
@@ -49,7 +47,7 @@ const (
 )
 
 func newOutbox(raw net.Conn, s session, limits Limits, work *sync.WaitGroup) *outbox {
-	o := &outbox{raw: raw, session: &s, limits: limits, work: work, room: make(chan struct{}, 1), done: make(chan struct{})}
+	o := &outbox{raw: raw, session: &s, limits: limits, work: work, done: make(chan struct{})}
 	o.retire = time.Now().Add(jitter(limits.MaxAge, 0.1))
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,7 +71,7 @@ func (o *outbox) push(inner []byte) error {
 	if o.state != stateOpen {
 		return o.gone()
 	}
-	if !o.patient && o.full() {
+	if o.room == nil && o.full() {
 		o.close(errOverflow)
 		return o.gone()
 	}
@@ -94,12 +92,15 @@ func (o *outbox) offer(frames ...[]byte) bool {
 	return true
 }
 
-// answer is offer for the PONG to a PING.
+// answer is offer for the PONG to a PING. While the other side sends PINGs this one need not: with a PONG for each, both
+// know that the connection lives, at half the cost.
 func (o *outbox) answer(pong []byte) {
-	o.mu.Lock()
-	o.asked = time.Now()
-	o.mu.Unlock()
 	o.offer(pong)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == stateOpen {
+		o.timer.Reset(min(o.limits.Heartbeat*5/4, max(time.Until(o.retire), 0)))
+	}
 }
 
 // full reports whether nothing more may be queued. The message that makes it full is the last to get in, so that one
@@ -202,8 +203,7 @@ func (o *outbox) write(b []byte) error {
 	return nil
 }
 
-// beat sends a PING and ends a connection that has lived long enough. No PING is sent while something is being sent anyway,
-// or while the other side sends its own: with a PONG for each, both know that the connection lives, at half the cost.
+// beat sends a PING, unless something is being sent anyway, and ends a connection that has lived long enough.
 func (o *outbox) beat() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -214,7 +214,7 @@ func (o *outbox) beat() {
 		o.drain(errRecycled)
 		return
 	}
-	if !o.sending && time.Since(o.asked) > o.limits.Heartbeat*5/4 {
+	if !o.sending {
 		o.add(append([]byte{innerCommand}, command("PING", []byte{0, 0})...))
 	}
 	o.timer.Reset(o.untilBeat())
