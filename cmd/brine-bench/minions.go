@@ -34,7 +34,7 @@ type minion struct {
 	id      fleet.MinionID
 	lastSeq uint64
 	rseq    uint64
-	jobs    []fleet.JobID // that it has taken and not returned
+	jobs    [][]byte // that it has taken and not returned
 	greeted bool
 	answers bool          // returns at once
 	goes    chan struct{} // gets a token when jobs are to be returned
@@ -240,13 +240,7 @@ func (m *minion) handle(ctx context.Context, msg any) error {
 			m.count.hit()
 		}
 		m.lastSeq = msg.Seq
-		var job struct {
-			ID fleet.JobID `json:"id"`
-		}
-		if err := json.Unmarshal(msg.Body, &job); err != nil {
-			return fmt.Errorf("decode job: %w", err)
-		}
-		m.jobs = append(m.jobs, job.ID)
+		m.jobs = append(m.jobs, msg.Body)
 		if err := m.tell(ctx, wire.Ack{Seq: msg.Seq}); err != nil || !m.answers {
 			return err
 		}
@@ -272,8 +266,14 @@ func (m *minion) answer(ctx context.Context) error {
 	jobs := m.jobs
 	m.jobs = nil
 	m.rseq += uint64(len(jobs))
-	for i, job := range jobs {
-		if err := m.tell(ctx, m.ret(m.rseq-uint64(len(jobs)-1-i), job)); err != nil {
+	for i, body := range jobs {
+		var job struct {
+			ID fleet.JobID `json:"id"`
+		}
+		if err := json.Unmarshal(body, &job); err != nil {
+			return fmt.Errorf("decode job: %w", err)
+		}
+		if err := m.tell(ctx, m.ret(m.rseq-uint64(len(jobs)-1-i), job.ID)); err != nil {
 			return err
 		}
 	}

@@ -72,7 +72,7 @@ func (b *bench) profiled(ctx context.Context, name string, f func() error) error
 }
 
 // profileSeconds is how long a profile is; what is measured should take about as long.
-const profileSeconds = "5"
+const profileSeconds = "20"
 
 func (b *bench) fetchProfile(ctx context.Context, what, file string) error {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
