@@ -107,6 +107,7 @@ func TestADeploymentOutlivesItsMaster(t *testing.T) {
 		s.Kill("master")
 		tc.whileDead()
 		s.RestartMaster()
+		s.Must(0, "watch", string(deployment.ID))
 		if r := deploy.Must(0); !strings.Contains(r.Stdout, "3 minions active") {
 			t.Errorf("killed %s, this was told:\n%s", tc.name, r.Stdout)
 		}
