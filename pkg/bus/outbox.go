@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -149,7 +150,11 @@ func (o *outbox) flush() {
 		if batch == nil {
 			return
 		}
-		buf = buf[:0]
+		size := 0
+		for _, inner := range batch {
+			size += len(inner) + messageOverhead + maxHeader
+		}
+		buf = slices.Grow(buf[:0], size)
 		for i, inner := range batch {
 			buf = o.session.seal(buf, inner)
 			batch[i] = nil

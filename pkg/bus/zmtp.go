@@ -56,10 +56,12 @@ type header struct {
 // headerSize tells how long the header is that starts with first.
 func headerSize(first byte) int {
 	if first&flagLong != 0 {
-		return 9
+		return maxHeader
 	}
 	return 2
 }
+
+const maxHeader = 9
 
 // parseHeader reads a header of headerSize(b[0]) bytes. A frame of more than most bytes is refused.
 func parseHeader(b []byte, most int) (header, error) {

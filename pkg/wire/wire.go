@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -232,30 +233,39 @@ type envelope struct {
 
 // encode writes the fields of the envelope and those of m as one map.
 func encode(kind string, m any) ([]byte, error) {
-	head, err := marshal(envelope{Version, kind})
-	if err != nil {
+	var buf bytes.Buffer
+	if job, ok := m.(Job); ok { // the one that is sent to many at once
+		buf.Grow(len(job.Body) + len(job.Sig) + jobOverhead)
+	}
+	e := newEncoder(&buf)
+	if err := e.Encode(envelope{Version, kind}); err != nil {
 		return nil, err
 	}
-	body, err := marshal(m)
-	if err != nil {
+	head := buf.Len()
+	if err := e.Encode(m); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", kind, err)
 	}
-	// Both are structs of few fields, that is maps whose count is in the low half of their first byte.
-	both := append(head, body[1:]...)
-	both[0] += body[0] & 0x0f
+	// Both are structs of few fields, that is maps whose count is in the low half of their first byte. The second one's
+	// first byte is taken out by moving the first map over it.
+	both := buf.Bytes()
+	fields := both[head] & 0x0f
+	copy(both[1:], both[:head])
+	both = both[1:]
+	both[0] += fields
 	if err := guard(both); err != nil { // no reader would take it
 		return nil, fmt.Errorf("encode %s: %w", kind, err)
 	}
 	return both, nil
 }
 
-func marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	e := msgpack.NewEncoder(&buf)
+// jobOverhead is more than what the envelope of a job takes beside its body and signature.
+const jobOverhead = 64
+
+func newEncoder(w io.Writer) *msgpack.Encoder {
+	e := msgpack.NewEncoder(w)
 	e.SetSortMapKeys(true)
 	e.UseCompactInts(true)
-	err := e.Encode(v)
-	return buf.Bytes(), err
+	return e
 }
 
 // decode reads b, which has passed the guard.

@@ -206,3 +206,9 @@ func FuzzGuard(f *testing.F) {
 		}
 	})
 }
+
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	err := newEncoder(&buf).Encode(v)
+	return buf.Bytes(), err
+}
