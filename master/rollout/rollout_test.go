@@ -31,6 +31,8 @@ type world struct {
 	poolLow  int // the fewest members that the pool ever had
 	poolDead error
 	away     map[fleet.MinionID]bool
+	drained  map[fleet.MinionID]bool
+	drainB   bool // an operator drains b while it installs
 	changed  chan struct{}
 }
 
@@ -39,7 +41,7 @@ var errDisk = errors.New("disk full")
 func newWorld(live string, ids ...fleet.MinionID) *world {
 	w := &world{
 		live: map[fleet.MinionID]fleet.Digest{}, jobs: map[string]fleet.Return{}, broken: map[string]bool{}, ran: map[string]int{},
-		pool: map[string]bool{}, poolLow: len(ids), away: map[fleet.MinionID]bool{}, changed: make(chan struct{}),
+		pool: map[string]bool{}, poolLow: len(ids), away: map[fleet.MinionID]bool{}, drained: map[fleet.MinionID]bool{}, changed: make(chan struct{}),
 	}
 	for _, id := range ids {
 		w.live[id] = fleet.Digest(live)
@@ -93,7 +95,7 @@ func (w *world) Candidates(context.Context, fleet.AppName, fleet.Group, fleet.Gr
 	defer w.mu.Unlock()
 	var out []Candidate
 	for id, live := range w.live {
-		out = append(out, Candidate{Minion: fleet.Minion{ID: id, Connected: !w.away[id]}, Live: live})
+		out = append(out, Candidate{Minion: fleet.Minion{ID: id, Connected: !w.away[id], Drained: w.drained[id]}, Live: live})
 	}
 	return out, nil
 }
@@ -113,6 +115,7 @@ func (w *world) Publish(_ context.Context, _ *fleet.Deployment, jobs []fleet.Job
 		if err := json.Unmarshal(j.Args, &order); err != nil {
 			return err
 		}
+		w.drained["b"] = w.drainB
 		what := fmt.Sprintf("%s@%s", j.Minion, order.Revision.Digest)
 		w.ran[what]++
 		ret := fleet.Return{Job: j.ID, Minion: j.Minion, Last: true, Outcome: fleet.Succeeded}
@@ -275,5 +278,14 @@ func TestAMinionThatIsAwayIsToldAndDoesNotHoldTheOthersUp(t *testing.T) {
 	d := w.run(t, fleet.Strategy{})
 	if d.Status != fleet.DeployPartly || w.target != "v2" || !strings.Contains(d.Reason, "1 not connected") {
 		t.Errorf("status %s (%s), target %q", d.Status, d.Reason, w.target)
+	}
+}
+
+func TestAMinionThatIsDrainedMeanwhileStaysOut(t *testing.T) {
+	w := newWorld("v1", "a", "b")
+	w.drainB = true
+	d := w.run(t, fleet.Strategy{Batch: fleet.Amount{Value: 2}})
+	if d.Status != fleet.DeploySucceeded || w.state() != "a=v2,in b=v2,out" {
+		t.Errorf("status %s (%s), fleet %s", d.Status, d.Reason, w.state())
 	}
 }

@@ -395,6 +395,9 @@ func (s *steps) move(ctx context.Context, pool fleet.PoolSpec, id fleet.MinionID
 	if err != nil {
 		return err
 	}
+	if event == fleet.AllowTraffic && candidates[i].Minion.Drained {
+		return nil // an operator took it out meanwhile, and it stays out
+	}
 	if event == fleet.BlockTraffic {
 		return Drain(ctx, s.Balancers[pool.Use], pool, member)
 	}
