@@ -8,10 +8,10 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-// shardCount is the number of ROUTER sockets. For each message zmq4 walks all peers of its socket. BenchmarkFleet/5000,
-// milliseconds to send, on a machine that had other work: 161 to 637 with 64 sockets, 109 to 247 with 256, 89 to 170
-// with 512 and 1024, 742 with 8192, which is about one for each connection.
-const shardCount = 256
+// shardCount is the number of ROUTER sockets. For each message zmq4 walks all peers of its socket: with 10,000 peers that was a
+// third of the work of sending with 256 sockets. brine-bench, one job to each of 10,000 minions: 658 ms with 256 sockets,
+// 563 with 512, 592 with 1024; an idle master takes 26, 30 and 38 MB. See docs/performance.md.
+const shardCount = 512
 
 // shard is one zmq4 ROUTER with the peers whose identities hash to it.
 type shard struct {
