@@ -95,8 +95,47 @@ func fanout(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.report.against(fmt.Sprintf("1 KiB job to each of %d minions", b.minions), median(ours[1:]), "ms", "libzmq PUB", median(theirs[1:]), "<= 2")
+	routed, err := b.peerFanout(ctx)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("1 KiB job to each of %d minions", b.minions)
+	b.report.against(name, median(ours[1:]), "ms", "libzmq PUB, its own clients", median(theirs[1:]), "<= 2")
+	b.report.against(name, median(ours[1:]), "ms", "libzmq ROUTER, same clients", median(routed[1:]), "")
 	return nil
+}
+
+// peerFanout lets libzmq's ROUTER send to the same clients.
+func (b *bench) peerFanout(ctx context.Context) (fanouts []float64, err error) {
+	r, err := b.libzmq()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	s := newSwarm(b.keys[:b.minions], r.addr, r.key, echoing(0, 0))
+	defer s.close()
+	if err := s.connect(ctx, 0, b.minions); err != nil {
+		return nil, err
+	}
+	s.run(ctx, 0, b.minions)
+	if err := s.allReady(ctx, b.minions); err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, time.Second); err != nil { // until the router knows them
+		return nil, err
+	}
+	for range b.reps + 1 {
+		done, begun := s.count.expect(b.minions), time.Now()
+		if _, err := fmt.Fprintf(r.in, "F %d\n", pubSize); err != nil {
+			return nil, fmt.Errorf("tell libzmq to send: %w", err)
+		}
+		last, err := await(ctx, &s.count, done)
+		if err != nil {
+			return nil, err
+		}
+		fanouts = append(fanouts, ms(last.Sub(begun)))
+	}
+	return fanouts, nil
 }
 
 // handshakes measures how long it takes until all have proven their keys.
