@@ -72,7 +72,7 @@ func fanout(ctx context.Context, b *bench) error {
 	err := b.profiled(ctx, "fanout", func() error {
 		for range b.reps + 1 {
 			done, begun := s.count.expect(b.minions), time.Now()
-			if _, err := b.publish(ctx, "*", pubSize); err != nil {
+			if err := b.publish(ctx, "*", pubSize); err != nil {
 				return err
 			}
 			last, err := await(ctx, &s.count, done)

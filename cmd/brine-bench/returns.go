@@ -77,7 +77,7 @@ func (b *bench) handOut(ctx context.Context, s *swarm) error {
 	}
 	done := s.count.expect(b.active * perMinion)
 	for range perMinion {
-		if _, err := b.publish(ctx, "L@"+strings.Join(ids, ","), 0); err != nil {
+		if err := b.publish(ctx, "L@"+strings.Join(ids, ","), 0); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func ping(ctx context.Context, b *bench) error {
 	var ours, theirs []float64
 	for range rounds {
 		done, begun := s.count.expect(1), time.Now()
-		if _, err := b.publish(ctx, "L@"+string(minionID(0)), 0); err != nil {
+		if err := b.publish(ctx, "L@"+string(minionID(0)), 0); err != nil {
 			return err
 		}
 		last, err := await(ctx, &s.count, done)
