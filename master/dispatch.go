@@ -123,9 +123,8 @@ func (d *dispatcher) pending(ctx context.Context, from string, msg any) error {
 
 // hello writes down what the minion is, and sends what it missed and is still due.
 func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.Hello) error {
-	if err := d.roster.update(ctx, minion, m); err != nil {
-		return err
-	}
+	d.roster.update(minion, m)
+	d.enqueue(ctx, wireReturn{from: minion, hello: true})
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	// All that it has not acknowledged: a minion knows a double by its id, and its numbers mean nothing to a new journal.

@@ -10,12 +10,13 @@ import (
 	"github.com/brine-deploy/brine/pkg/wire"
 )
 
-// wireReturn is what a minion has told and the journal has to keep: a part of a return, or that it has a job.
+// wireReturn is what a minion has told and the journal has to keep: a part of a return, that it has a job, or what it is.
 type wireReturn struct {
-	from fleet.MinionID
-	ret  wire.Ret
-	ack  uint64 // number of the job that it has; 0: this is a return
-	done func() // called after the commit; nil: nothing to do
+	from  fleet.MinionID
+	ret   wire.Ret
+	ack   uint64 // number of the job that it has; 0: it is something else
+	hello bool   // keep what the roster has of the minion
+	done  func() // called after the commit; nil: nothing to do
 }
 
 const (
@@ -73,18 +74,22 @@ func (d *dispatcher) record(ctx context.Context) error {
 }
 
 func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
-	var acks []journal.Ack
-	var rets []fleet.Return
+	var told journal.Told
 	last := map[fleet.MinionID]uint64{}
 	for _, b := range batch {
-		if b.ack > 0 {
-			acks = append(acks, journal.Ack{Minion: b.from, Seq: b.ack})
-			continue
+		switch {
+		case b.ack > 0:
+			told.Acks = append(told.Acks, journal.Ack{Minion: b.from, Seq: b.ack})
+		case b.hello:
+			if m, ok := d.roster.get(b.from); ok {
+				told.Minions = append(told.Minions, m)
+			}
+		default:
+			told.Returns = append(told.Returns, b.ret.Return)
+			last[b.from] = max(last[b.from], b.ret.RSeq)
 		}
-		rets = append(rets, b.ret.Return)
-		last[b.from] = max(last[b.from], b.ret.RSeq)
 	}
-	unknown, err := d.journal.Record(ctx, acks, rets)
+	unknown, err := d.journal.Record(ctx, told)
 	if err != nil {
 		return fmt.Errorf("journal returns: %w", err)
 	}

@@ -66,18 +66,14 @@ func (r *roster) keyChanged(k fleet.MinionKey) {
 	}
 }
 
-// update writes down what a minion's hello says.
-func (r *roster) update(ctx context.Context, id fleet.MinionID, hello wire.Hello) error {
+// update notes what a minion's hello says.
+func (r *roster) update(id fleet.MinionID, hello wire.Hello) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	m := r.minions[id]
 	m.ID, m.Grains, m.Tags, m.Version, m.LastSeen = id, hello.Grains, hello.Tags, hello.Version, time.Now()
 	m.Connected, m.Since = r.presence.state(id)
 	r.minions[id] = m
-	r.mu.Unlock()
-	if err := r.journal.SaveMinion(ctx, m); err != nil {
-		return fmt.Errorf("save minion %s: %w", id, err)
-	}
-	return nil
 }
 
 // seen notes that a minion spoke, and reports whether it may: whether its key is accepted.

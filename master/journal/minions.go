@@ -11,6 +11,10 @@ import (
 // SaveMinion stores what the master knows of a minion, all but Drained, which is SetDrained's.
 func (j *Journal) SaveMinion(ctx context.Context, m fleet.Minion) (err error) {
 	defer wrap(&err, "save minion %s", m.ID)
+	return j.write(ctx, func(ctx context.Context, t *tx) error { return t.saveMinion(ctx, m) })
+}
+
+func (t *tx) saveMinion(ctx context.Context, m fleet.Minion) error {
 	grains, err := encoded(m.Grains)
 	if err != nil {
 		return err
@@ -19,14 +23,12 @@ func (j *Journal) SaveMinion(ctx context.Context, m fleet.Minion) (err error) {
 	if err != nil {
 		return err
 	}
-	return j.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO minions (id, grains, tags, version, connected, since, last_seen, drained)
-			VALUES (?, ?, ?, ?, ?, ?, ?, FALSE)
-			ON CONFLICT (id) DO UPDATE SET grains = excluded.grains, tags = excluded.tags, version = excluded.version,
-				connected = excluded.connected, since = excluded.since, last_seen = excluded.last_seen`,
-			m.ID, grains, tags, m.Version, m.Connected, nanos(m.Since), nanos(m.LastSeen))
-		return err
-	})
+	_, err = t.exec(ctx, `INSERT INTO minions (id, grains, tags, version, connected, since, last_seen, drained)
+		VALUES (?, ?, ?, ?, ?, ?, ?, FALSE)
+		ON CONFLICT (id) DO UPDATE SET grains = excluded.grains, tags = excluded.tags, version = excluded.version,
+			connected = excluded.connected, since = excluded.since, last_seen = excluded.last_seen`,
+		m.ID, grains, tags, m.Version, m.Connected, nanos(m.Since), nanos(m.LastSeen))
+	return err
 }
 
 // Minions returns every minion, by id, as it was saved last: one that is Connected after the journal was opened was so when

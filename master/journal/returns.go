@@ -9,20 +9,32 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// Record writes down what minions tell, in one transaction: first the acknowledgements, then the parts of returns and what
-// each tells in the log: MinionEvent for its Event, JobReturned for the last part. A part that was recorded before changes
+// Told is what minions tell the master.
+type Told struct {
+	Minions []fleet.Minion // see SaveMinion
+	Acks    []Ack
+	Returns []fleet.Return
+}
+
+// Record writes down what minions tell, in one transaction and in the order of Told's fields. What the parts of returns tell
+// is in the log: MinionEvent for its Event, JobReturned for the last part. A part that was recorded before changes
 // nothing, and neither does a second last part: that of a minion that died after it had spooled the first. A part of a job
 // that its minion was never given is kept out; unknown counts those, and they may be acknowledged like the others.
-func (j *Journal) Record(ctx context.Context, acks []Ack, returns []fleet.Return) (unknown int, err error) {
+func (j *Journal) Record(ctx context.Context, told Told) (unknown int, err error) {
 	defer wrap(&err, "record returns")
 	err = j.write(ctx, func(ctx context.Context, t *tx) error {
 		now := time.Now()
-		for _, a := range acks {
+		for _, m := range told.Minions {
+			if err := t.saveMinion(ctx, m); err != nil {
+				return fmt.Errorf("minion %s: %w", m.ID, err)
+			}
+		}
+		for _, a := range told.Acks {
 			if err := t.delivered(ctx, a, now); err != nil {
 				return fmt.Errorf("acknowledgement of job %d by minion %s: %w", a.Seq, a.Minion, err)
 			}
 		}
-		for _, r := range returns {
+		for _, r := range told.Returns {
 			known, err := t.recordReturn(ctx, r)
 			if err != nil {
 				return fmt.Errorf("part %d of job %s of minion %s: %w", r.Part, r.Job, r.Minion, err)

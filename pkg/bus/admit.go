@@ -111,9 +111,11 @@ func (s *Server) seat() bool {
 // connect makes the connection of a link whose handshake is done.
 func (s *Server) connect(l *link, raw net.Conn, in *bufio.Reader, session session) {
 	s.conns.Add(1) // until released
-	limits := s.cfg.Limits
+	limits := &s.cfg.Limits
 	if l.guest {
-		limits.MaxAge = limits.GuestAge
+		own := s.cfg.Limits
+		own.MaxAge = own.GuestAge
+		limits = &own
 	}
 	o := newOutbox(raw, session, limits, &s.conns)
 	l.conn = newConn(o, in, metadata{kindDealer, string(l.route)})

@@ -78,7 +78,7 @@ func newClient(raw net.Conn, in *bufio.Reader, s session, limits Limits) (*Clien
 		socket: zmq4.NewDealer(context.Background(), engineOptions()...),
 	}
 	c.work.Add(1) // until released
-	o := newOutbox(raw, s, limits, &c.work)
+	o := newOutbox(raw, s, &c.limits, &c.work)
 	o.room = make(chan struct{}, 1)
 	c.conn = newConn(o, in, metadata{kindRouter, "master"})
 	c.conn.hooks.released = func(*conn) { c.work.Done() }

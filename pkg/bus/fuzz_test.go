@@ -159,7 +159,8 @@ func FuzzConnRead(f *testing.F) {
 		var work sync.WaitGroup
 		defer work.Wait()
 		raw := &scripted{Reader: bytes.NewReader(b)}
-		c := newConn(newOutbox(raw, session{recvPrefix: prefixClient}, Limits{}.withDefaults(), &work), bufio.NewReader(raw), metadata{"DEALER", "x"})
+		limits := Limits{}.withDefaults()
+		c := newConn(newOutbox(raw, session{recvPrefix: prefixClient}, &limits, &work), bufio.NewReader(raw), metadata{"DEALER", "x"})
 		defer c.Close()
 		in := bufio.NewReader(c)
 		if err := skipEngineHandshake(in); err != nil {
@@ -206,7 +207,7 @@ func written(t *testing.T, b []byte, piece int) []byte {
 	t.Helper()
 	var work sync.WaitGroup
 	limits := Limits{}.withDefaults()
-	o := newOutbox(&scripted{Reader: bytes.NewReader(nil)}, session{}, limits, &work)
+	o := newOutbox(&scripted{Reader: bytes.NewReader(nil)}, session{}, &limits, &work)
 	o.sending = true // nothing is taken from the queue
 	c := newConn(o, bufio.NewReader(o.raw), metadata{})
 	defer c.kill(errClosedHere)

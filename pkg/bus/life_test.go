@@ -135,7 +135,8 @@ func TestConnectionsThatBeganTogetherAreNotRecycledTogether(t *testing.T) {
 	for range 200 {
 		raw, _ := net.Pipe()
 		var work sync.WaitGroup
-		o := newOutbox(raw, session{}, Limits{}.withDefaults(), &work)
+		limits := Limits{}.withDefaults()
+		o := newOutbox(raw, session{}, &limits, &work)
 		age := time.Until(o.retire)
 		o.kill(ErrClosed)
 		first, last = min(first, age), max(last, age)

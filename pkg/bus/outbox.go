@@ -19,7 +19,7 @@ import (
 type outbox struct {
 	raw     net.Conn
 	session *session
-	limits  Limits
+	limits  *Limits         // shared
 	work    *sync.WaitGroup // of the owner, who holds a count until the connection is released
 	room    chan struct{}   // gets a token whenever there may be room in the queue; nil: nobody waits, a full queue ends the connection
 	done    chan struct{}   // closed when the connection is
@@ -47,7 +47,7 @@ const (
 	stateClosed
 )
 
-func newOutbox(raw net.Conn, s session, limits Limits, work *sync.WaitGroup) *outbox {
+func newOutbox(raw net.Conn, s session, limits *Limits, work *sync.WaitGroup) *outbox {
 	o := &outbox{raw: raw, session: &s, limits: limits, work: work, done: make(chan struct{})}
 	o.retire = time.Now().Add(jitter(limits.MaxAge, 0.1))
 	o.mu.Lock()

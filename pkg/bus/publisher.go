@@ -186,7 +186,7 @@ func (p *Publisher) authorize(key fleet.Key, from net.Addr) (*subscriber, *refus
 func (p *Publisher) start(s *subscriber, raw net.Conn, in *bufio.Reader, session session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.outbox = newOutbox(raw, session, p.cfg.Limits, &p.readers)
+	s.outbox = newOutbox(raw, session, &p.cfg.Limits, &p.readers)
 	p.all[s] = true
 	p.readers.Go(func() {
 		s.fail(s.read(in))

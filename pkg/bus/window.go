@@ -6,7 +6,7 @@ import "sync"
 // neither the memory nor the inbox: it waits for its own messages, and the others do not wait for it. A nil one bounds
 // nothing.
 type window struct {
-	most          Limits
+	most          *Limits
 	room          chan struct{} // gets a token whenever there may be room
 	done, closing <-chan struct{}
 
@@ -14,7 +14,7 @@ type window struct {
 	messages, bytes int // guarded by mu
 }
 
-func newWindow(most Limits, done, closing <-chan struct{}) *window {
+func newWindow(most *Limits, done, closing <-chan struct{}) *window {
 	return &window{most: most, room: make(chan struct{}, 1), done: done, closing: closing}
 }
 

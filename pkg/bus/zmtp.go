@@ -108,7 +108,7 @@ func readFrame(r *bufio.Reader, most int) (flags byte, body []byte, err error) {
 
 // readBody reads n bytes. It takes memory as they come: a claim alone costs nothing.
 func readBody(r io.Reader, n int) ([]byte, error) {
-	const step = 64 << 10
+	const step = 256 << 10
 	body := make([]byte, 0, min(n, step))
 	for len(body) < n {
 		more := min(n-len(body), max(step, len(body)))

@@ -164,7 +164,7 @@ func job(id fleet.JobID, minion fleet.MinionID) fleet.Job {
 
 func ack(t *testing.T, f *fixture, minion fleet.MinionID, seq uint64) {
 	t.Helper()
-	_, err := f.Record(t.Context(), []journal.Ack{{Minion: minion, Seq: seq}}, nil)
+	_, err := f.Record(t.Context(), journal.Told{Acks: []journal.Ack{{Minion: minion, Seq: seq}}})
 	check(t, err)
 }
 
@@ -215,7 +215,7 @@ func secrets(t *testing.T, f *fixture) {
 	_, err := f.AddJobs(ctx, "d1", "shop", "production", orders)
 	check(t, err)
 	ack(t, f, "web1", 1)
-	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j2", Minion: "web1", Last: true}})
+	_, err = f.Record(ctx, journal.Told{Returns: []fleet.Return{{Job: "j2", Minion: "web1", Last: true}}})
 	check(t, err)
 	check(t, f.DeleteMinion(ctx, "web2"))
 	_, err = f.Expire(ctx, time.Now(), func(fleet.MinionID) bool { return false })
@@ -246,7 +246,7 @@ func returns(t *testing.T, f *fixture) {
 		{Job: "j9", Minion: "web1", Part: 0, Time: noon, Last: true},
 	}
 	for range 2 {
-		unknown, err := f.Record(ctx, nil, append(parts, parts...))
+		unknown, err := f.Record(ctx, journal.Told{Returns: append(parts, parts...)})
 		check(t, err)
 		same(t, unknown, 4)
 	}
@@ -420,7 +420,7 @@ func logOrder(t *testing.T, f *fixture) {
 		all.Go(func() {
 			for n := range each {
 				id := fleet.JobID(fmt.Sprintf("j%d-%d", w, n))
-				_, err := f.Record(ctx, nil, []fleet.Return{{Job: id, Minion: "web1", Last: true}})
+				_, err := f.Record(ctx, journal.Told{Returns: []fleet.Return{{Job: id, Minion: "web1", Last: true}}})
 				check(t, err)
 				check(t, f.Append(ctx, fleet.Record{Message: string(id)}, fleet.Record{Message: string(id)}))
 			}
@@ -615,7 +615,7 @@ func expiry(t *testing.T, f *fixture) {
 
 	// It had run after all: no return is lost, and the minion's word counts.
 	for range 2 {
-		_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "lost", Last: true, Outcome: fleet.Succeeded}})
+		_, err = f.Record(ctx, journal.Told{Returns: []fleet.Return{{Job: "j1", Minion: "lost", Last: true, Outcome: fleet.Succeeded}}})
 		check(t, err)
 	}
 	same(t, outcomes(t, f, "j1")["lost"], fleet.Succeeded)
@@ -655,7 +655,7 @@ func killing(t *testing.T, f *fixture) {
 	check(t, err)
 	ack(t, f, "busy", 1)
 	check(t, f.Disconnected(ctx, "lost"))
-	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "done", Last: true, Outcome: fleet.Failed}})
+	_, err = f.Record(ctx, journal.Told{Returns: []fleet.Return{{Job: "j1", Minion: "done", Last: true, Outcome: fleet.Failed}}})
 	check(t, err)
 	kill := func() journal.Killing {
 		k, err := f.Kill(ctx, "j1", "alice", func(id fleet.MinionID) bool { return id == "near" })
@@ -672,7 +672,7 @@ func killing(t *testing.T, f *fixture) {
 		check(t, err)
 		same(t, due, journal.Due{Kill: []journal.Order{{Minion: id, Job: "j1", By: "alice"}}})
 	}
-	_, err = f.Record(ctx, nil, []fleet.Return{{Job: "j1", Minion: "busy", Last: true, Outcome: fleet.Killed}})
+	_, err = f.Record(ctx, journal.Told{Returns: []fleet.Return{{Job: "j1", Minion: "busy", Last: true, Outcome: fleet.Killed}}})
 	check(t, err)
 	due, err := f.Arrived(ctx, "busy", time.Now())
 	check(t, err)

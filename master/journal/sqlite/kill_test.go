@@ -49,7 +49,7 @@ func recordForEver(path string) error {
 		if _, err := j.AddJobs(ctx, "", "", "", []fleet.Job{job}); err != nil {
 			return err
 		}
-		if _, err := j.Record(ctx, nil, batch(id)); err != nil {
+		if _, err := j.Record(ctx, journal.Told{Returns: batch(id)}); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -202,7 +202,7 @@ func BenchmarkRecordReturns(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-		if _, err := j.Record(b.Context(), nil, returns); err != nil {
+		if _, err := j.Record(b.Context(), journal.Told{Returns: returns}); err != nil {
 			b.Fatal(err)
 		}
 	}
