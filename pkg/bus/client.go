@@ -79,7 +79,7 @@ func newClient(raw net.Conn, in *bufio.Reader, s session, limits Limits) (*Clien
 	}
 	c.work.Add(1) // until released
 	o := newOutbox(raw, s, &c.limits, &c.work)
-	o.room = make(chan struct{}, 1)
+	o.waitForRoom()
 	c.conn = newConn(o, in, metadata{kindRouter, "master"})
 	c.conn.hooks.released = func(*conn) { c.work.Done() }
 	x, err := theExchange()

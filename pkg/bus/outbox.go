@@ -56,6 +56,13 @@ func newOutbox(raw net.Conn, s session, limits *Limits, work *sync.WaitGroup) *o
 	return o
 }
 
+// waitForRoom makes senders wait while the queue is full; without it a full queue cuts the connection.
+func (o *outbox) waitForRoom() {
+	o.mu.Lock() // the timer runs already
+	defer o.mu.Unlock()
+	o.room = make(chan struct{}, 1)
+}
+
 func (o *outbox) untilBeat() time.Duration {
 	return min(jitter(o.limits.Heartbeat, 0.2), max(time.Until(o.retire), 0))
 }
