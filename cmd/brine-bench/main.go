@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer b.close()
-	for _, s := range suite {
+	for _, s := range suite() {
 		if len(o.only) > 0 && !slices.Contains(o.only, s.name) {
 			continue
 		}
@@ -76,19 +76,24 @@ func run(ctx context.Context, args []string) error {
 	return b.report.finish(o.out)
 }
 
-// suite is the measurements in their order.
-var suite = []struct {
+// measurement is one part of a run.
+type measurement struct {
 	name string
 	run  func(context.Context, *bench) error
-}{
-	{"idle", idle},             // memory and CPU of connected minions that do nothing
-	{"fanout", fanout},         // one job to all
-	{"restart", restart},       // the master dies, all come back
-	{"handshakes", handshakes}, // everybody connects
-	{"returns", returns},       // everybody answers
-	{"ping", ping},             // one asks, one answers
-	{"bulk", bulk},             // large messages
-	{"processes", processes},   // real minions, the command line
+}
+
+// suite is the measurements in their order.
+func suite() []measurement {
+	return []measurement{
+		{"idle", idle},             // memory and CPU of connected minions that do nothing
+		{"fanout", fanout},         // one job to all
+		{"restart", restart},       // the master dies, all come back
+		{"handshakes", handshakes}, // everybody connects
+		{"returns", returns},       // everybody answers
+		{"ping", ping},             // one asks, one answers
+		{"bulk", bulk},             // large messages
+		{"processes", processes},   // real minions, the command line
+	}
 }
 
 // garbage lets the simulated minions' memory grow rather than take time from the master: a fleet has its own processors.
@@ -97,7 +102,7 @@ const garbage = 800
 func parse(args []string) (options, error) {
 	var o options
 	f := pflag.NewFlagSet("brine-bench", pflag.ContinueOnError)
-	f.IntVar(&o.minions, "minions", 4000, "simulated minions; the bars are meant for 10000")
+	f.IntVar(&o.minions, "minions", 5000, "simulated minions; the bars are meant for 10000")
 	f.IntVar(&o.active, "active", 1000, "simulated minions that return")
 	f.IntVar(&o.reps, "reps", 5, "repetitions of short measurements; their median counts")
 	f.IntVar(&o.real, "real", 60, "minion processes")
@@ -118,8 +123,11 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-func names() []string {
-	return []string{"idle", "fanout", "restart", "handshakes", "returns", "ping", "bulk", "processes"}
+func names() (list []string) {
+	for _, m := range suite() {
+		list = append(list, m.name)
+	}
+	return list
 }
 
 // spare are the descriptors that a process needs beside a connection for each minion.
