@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -193,28 +191,9 @@ func (s *stage) ask(ctx context.Context, a ask) (fleet.JobID, error) {
 	if err != nil {
 		return "", err
 	}
-	body, err := json.Marshal(fleet.RunRequest{Target: "L@" + string(a.minion), Function: "cmd.run", Args: args, Timeout: fleet.Duration(10 * time.Minute)})
-	if err != nil {
-		return "", err
-	}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.Socket)
-	}}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://master/v1/jobs", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it is only read
-	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("status %s", resp.Status)
-	}
+	request := fleet.RunRequest{Target: "L@" + string(a.minion), Function: "cmd.run", Args: args, Timeout: fleet.Duration(10 * time.Minute)}
 	var ticket fleet.RunTicket
-	err = json.NewDecoder(resp.Body).Decode(&ticket)
+	err = s.Post(ctx, "/v1/jobs", request, &ticket)
 	return ticket.Job, err
 }
 

@@ -192,11 +192,24 @@ func (f *Fleet) connected(ctx context.Context, id string) bool {
 
 // API asks the master without the CLI.
 func (f *Fleet) API(ctx context.Context, path string, out any) error {
+	return f.call(ctx, http.MethodGet, path, nil, out)
+}
+
+// Post tells the master something without the CLI.
+func (f *Fleet) Post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return f.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
+}
+
+func (f *Fleet) call(ctx context.Context, method, path string, body io.Reader, out any) error {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", f.Socket)
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://master"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://master"+path, body)
 	if err != nil {
 		return err
 	}
@@ -206,7 +219,7 @@ func (f *Fleet) API(ctx context.Context, path string, out any) error {
 	}
 	defer resp.Body.Close() //nolint:errcheck // it is only read
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, resp.Status)
+		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
 	}
 	return json.NewDecoder(resp.Body).Decode(out)
 }
