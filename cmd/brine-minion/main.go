@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/brine-deploy/brine/cmd/internal/service"
@@ -24,7 +25,13 @@ came of it. Its key is its identity and is made at the first start; the master a
 
 Settings: flag, then environment (BRINE_...), then file, then default.`,
 		Version: version, Config: config.MinionFile, Flags: config.MinionFlags, Start: start,
+		Commands: commands(),
 	}, os.Args[1:], os.Stderr))
+}
+
+// commands are what it does without a master, a file each.
+func commands() []*cobra.Command {
+	return []*cobra.Command{}
 }
 
 func start(_ context.Context, path string, flags *pflag.FlagSet, log func(config.Log) *slog.Logger) (func(context.Context, func()) error, error) {

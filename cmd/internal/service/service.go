@@ -3,6 +3,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,12 +25,20 @@ type Daemon struct {
 	Version          string
 	Config           string // default path of its configuration file
 	Flags            func(*pflag.FlagSet)
+	// Commands are what the binary does besides serving. A command that returns an Exit ends with that code; its
+	// message has been printed already. Their context ends with SIGINT and SIGTERM.
+	Commands []*cobra.Command
 	// Start loads the configuration and opens what the daemon needs. The returned run serves until ctx is done, and
 	// calls ready once it does.
 	Start func(ctx context.Context, path string, flags *pflag.FlagSet, log func(config.Log) *slog.Logger) (run func(ctx context.Context, ready func()) error, err error)
 }
 
-// Main runs the daemon with a process's arguments and returns its exit code.
+// Exit is the error of a command that has said what went wrong and only wants an exit code.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Main runs the daemon, or one of its commands, with a process's arguments and returns its exit code.
 func Main(d Daemon, args []string, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -48,9 +57,15 @@ func Main(d Daemon, args []string, stderr io.Writer) int {
 	}
 	cmd.Flags().StringVar(&path, "config", "", "configuration file (default "+d.Config+", if it is there)")
 	d.Flags(cmd.Flags())
+	cmd.AddCommand(d.Commands...)
+	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SetArgs(args)
 	cmd.SetErr(stderr)
-	if err := cmd.Execute(); err != nil {
+	err := cmd.ExecuteContext(ctx)
+	if code, ok := errors.AsType[Exit](err); ok {
+		return int(code)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", d.Use, err)
 		return exit
 	}
