@@ -18,6 +18,11 @@ type Error struct {
 	Source  string // the line itself; may be empty
 }
 
+const duplicateKey = "duplicate key "
+
+// Duplicate reports whether the complaint is about a key that is there twice.
+func (e *Error) Duplicate() bool { return strings.HasPrefix(e.Message, duplicateKey) }
+
 // Error gives "file:line:column: message; hint" and, indented below it, the line itself.
 func (e *Error) Error() string {
 	var b strings.Builder

@@ -46,6 +46,7 @@ type Pair struct {
 type source struct {
 	file  string
 	lines []string
+	salt  bool // read as Salt does
 }
 
 func (s *source) errorAt(line, column int, message, hint string) *Error {
@@ -105,7 +106,8 @@ func (n *Node) Items() []*Node {
 	return n.items
 }
 
-// Pairs returns the keys and values of a mapping, as ordered in the file; merged keys come last.
+// Pairs returns the keys and values of a mapping, as ordered in the file; merged keys come last,
+// from Salt first.
 func (n *Node) Pairs() []Pair {
 	if n == nil {
 		return nil

@@ -28,12 +28,16 @@ func Parse(file string, data []byte) (*Node, error) {
 	if len(data) > MaxBytes {
 		return nil, Errors{src.errorAt(0, 0, fmt.Sprintf("the file has %d bytes; at most %d are read", len(data), MaxBytes), "")}
 	}
+	return parse(src, data, MaxNodes)
+}
+
+func parse(src *source, data []byte, most int) (*Node, error) {
 	src.lines = strings.Split(string(data), "\n")
 	raw, err := load(src, data)
 	if err != nil {
 		return nil, Errors{err}
 	}
-	c := converter{src: src, open: map[*yaml.Node]bool{}}
+	c := converter{src: src, most: most, open: map[*yaml.Node]bool{}}
 	n := c.convert(raw, 0)
 	if err := Join(c.errs...); err != nil {
 		return nil, err
@@ -69,6 +73,9 @@ func syntaxError(src *source, err error) *Error {
 		return src.errorAt(0, 0, err.Error(), "")
 	}
 	message := le.Message
+	if src.salt {
+		message = strings.Replace(message, "unknown anchor", "found undefined alias", 1)
+	}
 	if le.ContextMsg != "" {
 		message = le.ContextMsg + ": " + message
 	}
@@ -80,6 +87,7 @@ type converter struct {
 	src   *source
 	errs  []error
 	nodes int
+	most  int                 // nodes
 	full  bool                // no more is looked at
 	open  map[*yaml.Node]bool // the nodes being converted, to find an alias inside its own anchor
 }
@@ -95,9 +103,9 @@ func (c *converter) convert(raw *yaml.Node, depth int) *Node {
 	switch {
 	case c.full:
 		return n
-	case c.nodes > MaxNodes:
+	case c.nodes > c.most:
 		c.full = true
-		c.fail(raw, "", "the file has more than %d values, its aliases expanded", MaxNodes)
+		c.fail(raw, "", "the file has more than %d values, its aliases expanded", c.most)
 		return n
 	case depth > MaxDepth:
 		c.fail(raw, "", "values are nested more than %d deep", MaxDepth)
@@ -132,6 +140,11 @@ func (c *converter) convert(raw *yaml.Node, depth int) *Node {
 }
 
 func (c *converter) scalar(n *Node) {
+	if c.src.salt {
+		c.checkTag(n.raw)
+		c.saltScalarNode(n)
+		return
+	}
 	c.checkTag(n.raw, "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!merge")
 	if n.raw.ShortTag() != "!!null" {
 		n.kind = Scalar
@@ -139,13 +152,17 @@ func (c *converter) scalar(n *Node) {
 }
 
 func (c *converter) checkTag(raw *yaml.Node, known ...string) {
-	if tag := raw.ShortTag(); !slices.Contains(known, tag) {
-		c.fail(raw, "", "the tag %s is not supported here", tag)
+	tag, shown := raw.ShortTag(), raw.ShortTag()
+	if c.src.salt {
+		known, shown = saltTags[raw.Kind], raw.LongTag()
+	}
+	if !slices.Contains(known, tag) {
+		c.fail(raw, "", "the tag %s is not supported here", shown)
 	}
 }
 
 func (c *converter) mapping(n *Node, depth int) {
-	seen := map[string]*Node{}
+	seen := map[any]*Node{}
 	var merges []*Node
 	for i := 0; i+1 < len(n.raw.Content) && !c.full; i += 2 {
 		key, value := c.convert(n.raw.Content[i], depth+1), n.raw.Content[i+1]
@@ -154,25 +171,39 @@ func (c *converter) mapping(n *Node, depth int) {
 			continue
 		}
 		p := Pair{Key: key, Value: c.convert(value, depth+1)}
-		text := key.raw.Value
-		switch first := seen[text]; {
+		id := key.identity()
+		switch first := seen[id]; {
 		case key.kind == Sequence || key.kind == Mapping:
 			c.fail(key.raw, "", "%s cannot be a key", key.kind)
 		case first != nil:
-			c.fail(key.raw, fmt.Sprintf("it is there already in line %d", first.raw.Line), "duplicate key %q", text)
+			c.fail(key.raw, fmt.Sprintf("it is there already in line %d", first.raw.Line), duplicateKey+"%q", key.raw.Value)
 		default:
-			seen[text] = key
+			seen[id] = key
 			n.pairs = append(n.pairs, p)
 		}
 	}
+	var merged []Pair
 	for _, m := range merges {
 		for _, p := range m.pairs {
-			if seen[p.Key.raw.Value] == nil {
-				seen[p.Key.raw.Value] = p.Key
-				n.pairs = append(n.pairs, p)
+			if id := p.Key.identity(); seen[id] == nil {
+				seen[id] = p.Key
+				merged = append(merged, p)
 			}
 		}
 	}
+	if c.src.salt {
+		n.pairs = append(merged, n.pairs...)
+	} else {
+		n.pairs = append(n.pairs, merged...)
+	}
+}
+
+// identity is what tells a key from others: as it is written, or for Salt as it is read.
+func (n *Node) identity() any {
+	if n.src.salt && n.kind != Sequence && n.kind != Mapping {
+		return n.saltKey()
+	}
+	return n.raw.Value
 }
 
 // merged returns the mappings that a merge key names: one, or a list of them where an earlier one wins.
