@@ -62,15 +62,14 @@ func (d *deployments) plan(ctx context.Context, req fleet.DeployRequest) (fleet.
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	order := rollout.Order{Group: group, Force: req.Force, Now: time.Now()}
-	if f.revision != nil {
-		order.Revision = f.revision.Digest
-	}
-	minions, err := rollout.Batches(order, candidates)
+	dep := &fleet.Deployment{Kind: fleet.KindDeploy, Revision: f.revision, Force: req.Force, Strategy: req.Strategy.Apply(group.Strategy)}
+	minions, pauses, err := rollout.Batches(rollout.OrderOf(group, dep, time.Now()), d.rollout.Sick(ctx, group, candidates))
 	if err != nil {
 		return fleet.Plan{}, usage(err)
 	}
-	plan := fleet.Plan{App: req.App, Group: req.Group, Ref: ref, Origin: f.origin, Revision: f.revision, Strategy: group.Strategy, Minions: minions}
+	plan := fleet.Plan{
+		App: req.App, Group: req.Group, Ref: ref, Origin: f.origin, Revision: f.revision, Strategy: dep.Strategy, Minions: minions, Pauses: pauses,
+	}
 	if plan.Current, err = d.target(ctx, req.App, req.Group); err != nil {
 		return fleet.Plan{}, err
 	}

@@ -124,4 +124,9 @@ func (f fleetOf) GoneSince(minion fleet.MinionID) time.Time {
 	return f.roster.presence.goneSince(minion)
 }
 
+func (f fleetOf) Kill(ctx context.Context, job fleet.JobID, by string) error {
+	_, err := f.dispatcher.kill(ctx, job, by)
+	return err
+}
+
 var _ rollout.Fleet = fleetOf{}

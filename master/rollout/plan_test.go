@@ -46,7 +46,8 @@ func TestBatchesFollowTheStrategy(t *testing.T) {
 	}{
 		{name: "one at a time when nothing is said", batch: "0", min: "0", fleet: "b=v1 a=v1", want: "a:0 b:1"},
 		{name: "by count", batch: "2", min: "0", fleet: "a=v1 b=v1 c=v1", want: "a:0 b:0 c:1"},
-		{name: "by percent, rounded up", batch: "50%", min: "0", fleet: "a=v1 b=v1 c=v1", want: "a:0 b:0 c:1"},
+		{name: "half, rounded down", batch: "half", min: "0", fleet: "a=v1 b=v1 c=v1", want: "a:0 b:1 c:2"},
+		{name: "by percent, at least one", batch: "10%", min: "0", fleet: "a=v1 b=v1 c=v1", want: "a:0 b:1 c:2"},
 		{name: "all at once", batch: "all", min: "0", fleet: "a=v1 b=v1 c=v1", want: "a:0 b:0 c:0"},
 		{name: "those that serve nothing first", batch: "1", min: "0", fleet: "a=v1 b", want: "b:0 a:1"},
 		{name: "at the revision, away, drained", batch: "1", min: "0", fleet: "a=v2 b=v1 c=v1,away d=v1,drained", want: "b:0 a:already_at_this_revision c:not_connected_yet d:drained_by_an_operator"},
@@ -66,7 +67,7 @@ func TestBatchesFollowTheStrategy(t *testing.T) {
 				t.Fatal(err)
 			}
 			group := fleet.Group{Strategy: fleet.Strategy{Batch: batch, MinHealthy: minimum}}
-			got, err := Batches(Order{Group: group, Revision: "v2", Now: now}, candidatesOf(tt.fleet))
+			got, _, err := Batches(Order{Group: group, Revision: "v2", Now: now}, candidatesOf(tt.fleet))
 			if tt.fail != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fail) {
 					t.Fatalf("error %v, want %q", err, tt.fail)
@@ -102,7 +103,7 @@ func TestNoPlanGoesBelowTheMinimum(t *testing.T) {
 			Batch:      fleet.Amount{Value: rapid.IntRange(0, 100).Draw(t, "batch"), Percent: rapid.Bool().Draw(t, "batch percent")},
 			MinHealthy: fleet.Amount{Value: rapid.IntRange(0, 100).Draw(t, "min"), Percent: true},
 		}
-		planned, err := Batches(Order{Group: fleet.Group{Strategy: strategy}, Revision: "v2", Now: now}, candidates)
+		planned, _, err := Batches(Order{Group: fleet.Group{Strategy: strategy}, Revision: "v2", Now: now}, candidates)
 		if err != nil {
 			return
 		}

@@ -4,11 +4,14 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -32,6 +35,8 @@ type Fleet interface {
 	Publish(ctx context.Context, d *fleet.Deployment, jobs []fleet.Job) error
 	// GoneSince says when a minion disconnected; zero while it is connected.
 	GoneSince(minion fleet.MinionID) time.Time
+	// Kill ends a job on all minions that have not ended it; each still returns what came of it.
+	Kill(ctx context.Context, job fleet.JobID, by string) error
 }
 
 // Revisions gives the archive of a ref, and what a minion needs to fetch and open it.
@@ -40,15 +45,25 @@ type Revisions interface {
 	Fetch(ctx context.Context, revision fleet.Revision, ttl time.Duration) (url, identity string, err error)
 }
 
+// Gate asks what returns and balancers do not tell.
+type Gate interface {
+	// Check tries a health check until it passes; the error says what it saw last.
+	Check(ctx context.Context, check fleet.HealthCheck, minion fleet.Minion) error
+	// Ask reads an alarm once. Sounding of its answer is not looked at.
+	Ask(ctx context.Context, alarm fleet.Alarm) Reading
+}
+
 // Rollout carries deployments out. Its fields are set once; it may run several deployments at a time.
 type Rollout struct {
 	Ledger    Ledger
 	Fleet     Fleet
 	Revisions Revisions
 	Balancers map[string]balancer.Balancer
+	Gate      Gate
 	Log       *slog.Logger
 
 	holds holds
+	desk  desk
 }
 
 // Run carries a deployment out from wherever it is, and returns when it has ended, or with an error when it could not
@@ -61,13 +76,16 @@ func (r *Rollout) Run(ctx context.Context, app fleet.Application, d *fleet.Deplo
 		return s.end(ctx, fleet.DeployFailed, fmt.Sprintf("group %s is no longer configured in application %s", d.Group, d.App))
 	}
 	s.group = *group
+	defer r.desk.seat(s)()
+	defer s.limit(ctx)()
 	if d.Status == fleet.Reverting {
 		return s.revert(ctx)
 	}
+	defer s.listen(ctx)()
 	return s.deploy(ctx)
 }
 
-// deploy is the way forward: prepare, plan, and batch after batch.
+// deploy is the way forward: prepare, plan, and stage after stage with what lies between them.
 func (s *steps) deploy(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return s.refuse(ctx, err)
@@ -76,18 +94,46 @@ func (s *steps) deploy(ctx context.Context) error {
 		return s.refuse(ctx, err)
 	}
 	way := forward(s.d)
-	for _, batch := range batches(s.d) {
-		if err := s.mayTakeOut(ctx, batch); err != nil {
+	for _, part := range parts(s.d) {
+		if err := s.roll(ctx, way, part.batches); err != nil {
 			return s.refuse(ctx, err)
 		}
-		if err := s.batch(ctx, way, batch); err != nil {
+		if err := s.pause(ctx, part.pause); err != nil {
 			return s.refuse(ctx, err)
-		}
-		if v := JudgeRollout(s.d.Strategy, len(s.in(fleet.MinionFailed))); v.Decision == Fail {
-			return s.fail(ctx, v.Reason)
 		}
 	}
+	if err := s.quiet(ctx); err != nil {
+		return s.refuse(ctx, err)
+	}
 	return s.succeed(ctx)
+}
+
+// roll takes batch after batch, or as many at a time as a rolling window holds, while nothing speaks against the next.
+func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgress) error {
+	work, wctx := errgroup.WithContext(ctx)
+	slots := make(chan struct{}, s.width())
+	var against error
+	for _, batch := range batches {
+		slots <- struct{}{} // always free in the end: every batch ends with its context
+		if wctx.Err() != nil {
+			break
+		}
+		if against = s.mayBegin(wctx, batch); against != nil {
+			break
+		}
+		s.begin(batch)
+		work.Go(func() error {
+			defer func() { s.done(batch); <-slots }()
+			return s.batch(wctx, w, batch)
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	if against != nil || ctx.Err() != nil {
+		return cmp.Or(ctx.Err(), against)
+	}
+	return s.enough()
 }
 
 // batch brings some minions to a revision: out of the pool, the job, its return, and back in if it passed.
@@ -107,25 +153,18 @@ func (s *steps) batch(ctx context.Context, w way, batch []*fleet.MinionProgress)
 }
 
 // fail ends a deployment that must not go on: the revision before is brought back, if there is one and it may be.
-func (s *steps) fail(ctx context.Context, reason string) error {
+func (s *steps) fail(ctx context.Context, status fleet.DeploymentStatus, reason string, revert bool) error {
 	touched := s.touched()
 	switch {
-	case s.d.Kind == fleet.KindNewcomer || s.d.Strategy.NoRevert || len(touched) == 0:
-		return s.end(ctx, fleet.DeployFailed, reason)
+	case s.d.Kind == fleet.KindNewcomer || !revert || len(touched) == 0:
+		return s.end(ctx, status, reason)
 	case s.d.Previous == "":
-		return s.end(ctx, fleet.DeployFailed, reason+"; there is no revision before this one to go back to")
+		return s.end(ctx, status, reason+"; there is no revision before this one to go back to")
 	}
 	for _, m := range s.in(fleet.Waiting) {
-		m.Phase, m.Reason = fleet.Skipped, "the deployment failed before its turn"
+		m.Phase, m.Reason = fleet.Skipped, "the deployment ended before its turn"
 	}
-	for _, m := range touched {
-		if m.Phase == fleet.MinionFailed {
-			m.Batch = 0 // they serve nothing: mend them first, all at once
-		} else {
-			m.Batch++
-		}
-		m.Phase = fleet.Waiting
-	}
+	s.turnBack(touched)
 	s.d.Status, s.d.Reason = fleet.Reverting, reason
 	if err := s.save(ctx, s.statusRecord()); err != nil {
 		return err
@@ -159,7 +198,7 @@ func (s *steps) succeed(ctx context.Context) error {
 	active, failed, away := len(s.in(fleet.Active)), len(s.in(fleet.MinionFailed)), s.away()
 	switch {
 	case active == 0 && failed+away > 0:
-		return s.fail(ctx, fmt.Sprintf("no minion took the revision: %d failed, %d not connected", failed, away))
+		return s.fail(ctx, fleet.DeployFailed, fmt.Sprintf("no minion took the revision: %d failed, %d not connected", failed, away), !s.d.Strategy.NoRevert)
 	case s.d.Kind != fleet.KindNewcomer:
 		if err := s.Ledger.SetTarget(ctx, s.d.App, s.d.Group, s.d.Revision.Digest, s.d.ID); err != nil {
 			return fmt.Errorf("set target of %s %s: %w", s.d.App, s.d.Group, err)
@@ -177,7 +216,11 @@ func (s *steps) succeed(ctx context.Context) error {
 
 // refusal is a reason that ends a deployment: trying again would not help. Any other error of a step means that the
 // master could not go on now.
-type refusal struct{ reason error }
+type refusal struct {
+	reason error
+	status fleet.DeploymentStatus // failed when empty
+	stays  bool                   // what was done is not taken back
+}
 
 func (r refusal) Error() string { return r.reason.Error() }
 func (r refusal) Unwrap() error { return r.reason }
@@ -191,6 +234,6 @@ func (s *steps) refuse(ctx context.Context, err error) error {
 	case s.d.Status == fleet.Reverting:
 		return s.end(ctx, fleet.DeployFailed, s.d.Reason+"; the revert stopped: "+why.Error())
 	default:
-		return s.fail(ctx, why.Error())
+		return s.fail(ctx, cmp.Or(why.status, fleet.DeployFailed), why.Error(), !why.stays && !s.d.Strategy.NoRevert)
 	}
 }

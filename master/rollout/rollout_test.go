@@ -88,6 +88,8 @@ func (w *world) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, err
 	return out, nil
 }
 
+func (w *world) Kill(context.Context, fleet.JobID, string) error { return nil }
+
 func (w *world) Changed() <-chan struct{} { return w.changed }
 
 func (w *world) Candidates(context.Context, fleet.AppName, fleet.Group, fleet.GroupName) ([]Candidate, error) {

@@ -32,8 +32,11 @@ type steps struct {
 	app   fleet.Application
 	group fleet.Group
 
-	mu sync.Mutex // guards d while minions are worked on side by side
-	d  *fleet.Deployment
+	mu       sync.Mutex // guards what follows while minions are worked on side by side
+	d        *fleet.Deployment
+	flying   map[fleet.MinionID]bool // of the batches under way
+	killed   map[fleet.JobID]bool    // by a stop
+	readings map[string]Reading      // of the alarms
 }
 
 // way is a direction: which revision the minions get, and what they are when they have it.
@@ -51,24 +54,6 @@ func back(previous fleet.Revision) way {
 	return way{revision: previous, job: "revert", done: fleet.MinionReverted}
 }
 
-// batches groups the minions of the plan that are not skipped, in order. Those that are done already stay in: the steps
-// pass over them.
-func batches(d *fleet.Deployment) [][]*fleet.MinionProgress {
-	byNumber := map[int][]*fleet.MinionProgress{}
-	last := -1
-	for _, m := range d.Minions {
-		if m.Phase != fleet.Skipped {
-			byNumber[m.Batch] = append(byNumber[m.Batch], m)
-			last = max(last, m.Batch)
-		}
-	}
-	out := make([][]*fleet.MinionProgress, last+1)
-	for i := range out {
-		out[i] = byNumber[i]
-	}
-	return out
-}
-
 // prepare makes sure that there is a revision, in the store too, and that the pool can be used, before anything is
 // touched.
 func (s *steps) prepare(ctx context.Context) error {
@@ -84,7 +69,7 @@ func (s *steps) prepare(ctx context.Context) error {
 	if s.d.Revision == nil {
 		revision, err := s.Revisions.Prepare(ctx, s.app, s.d.Ref, s.d.By, func(line string) { s.note(ctx, line) })
 		if err != nil {
-			return refusal{err}
+			return refused(err)
 		}
 		s.d.Revision = &revision
 		if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
@@ -92,7 +77,7 @@ func (s *steps) prepare(ctx context.Context) error {
 		}
 	}
 	if _, _, err := s.Revisions.Fetch(ctx, *s.d.Revision, s.timeout()); err != nil {
-		return refusal{fmt.Errorf("revision %s: %w", s.d.Revision.Digest.Short(), err)}
+		return refused(fmt.Errorf("revision %s: %w", s.d.Revision.Digest.Short(), err))
 	}
 	return s.checkPool(ctx)
 }
@@ -104,10 +89,10 @@ func (s *steps) checkPool(ctx context.Context) error {
 	}
 	b, ok := s.Balancers[pool.Use]
 	if !ok {
-		return refusal{fmt.Errorf("group %s uses balancer %q, which master.yml does not have", s.d.Group, pool.Use)}
+		return refused(fmt.Errorf("group %s uses balancer %q, which master.yml does not have", s.d.Group, pool.Use))
 	}
 	if _, err := b.Members(ctx, pool.Pool); err != nil {
-		return refusal{fmt.Errorf("balancer %s: %w", pool.Use, err)}
+		return refused(fmt.Errorf("balancer %s: %w", pool.Use, err))
 	}
 	return nil
 }
@@ -125,17 +110,17 @@ func (s *steps) plan(ctx context.Context) error {
 		candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return string(c.Minion.ID) != s.d.Ref })
 	}
 	if len(candidates) == 0 {
-		return refusal{fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group)}
+		return refused(fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group))
 	}
-	order := Order{Group: s.group, Revision: s.d.Revision.Digest, Force: s.d.Force, Now: time.Now()}
-	order.Group.Strategy = s.d.Strategy
-	planned, err := Batches(order, candidates)
+	order := OrderOf(s.group, s.d, time.Now())
+	planned, pauses, err := Batches(order, s.Sick(ctx, s.group, candidates))
 	if err != nil {
-		return refusal{err}
+		return refused(err)
 	}
+	s.d.Pauses = pauses
 	records := make([]fleet.Record, 0, len(planned))
 	for _, p := range planned {
-		m := &fleet.MinionProgress{Minion: p.Minion, Batch: p.Batch, Phase: fleet.Waiting, Previous: p.Current, Reason: p.Skip, Away: p.Away, Updated: time.Now()}
+		m := &fleet.MinionProgress{Minion: p.Minion, Batch: p.Batch, Stage: p.Stage, Phase: fleet.Waiting, Previous: p.Current, Reason: p.Skip, Away: p.Away, Updated: time.Now()}
 		if p.Skip != "" {
 			m.Phase = fleet.Skipped
 		}
@@ -143,36 +128,6 @@ func (s *steps) plan(ctx context.Context) error {
 		records = append(records, s.record(minionRecord(m)))
 	}
 	return s.save(ctx, records...)
-}
-
-// mayTakeOut refuses a batch that would leave fewer serving minions than the strategy's minimum.
-func (s *steps) mayTakeOut(ctx context.Context, batch []*fleet.MinionProgress) error {
-	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
-	if err != nil {
-		return err
-	}
-	minimum := s.d.Strategy.MinHealthy.Of(len(candidates))
-	leaving := map[fleet.MinionID]bool{}
-	for _, m := range batch {
-		leaving[m.Minion] = m.Phase == fleet.Waiting
-	}
-	for _, m := range s.in(fleet.MinionFailed) {
-		leaving[m.Minion] = true
-	}
-	serving, taken := 0, 0
-	for _, c := range candidates {
-		switch {
-		case c.Live == "" || !c.Minion.Connected || c.Minion.Drained:
-		case leaving[c.Minion.ID]:
-			taken++
-		default:
-			serving++
-		}
-	}
-	if taken > 0 && serving < minimum {
-		return refusal{fmt.Errorf("min_healthy %s is %s: the next batch would leave %d", s.d.Strategy.MinHealthy, minions(minimum), serving)}
-	}
-	return nil
 }
 
 // drain takes the batch out of its pool.
@@ -207,7 +162,9 @@ func (s *steps) publish(ctx context.Context, w way, batch []*fleet.MinionProgres
 		return fmt.Errorf("publish %s: %w", jobs[0].ID, err)
 	}
 	for _, m := range ready {
+		s.mu.Lock()
 		m.Job = jobs[0].ID
+		s.mu.Unlock()
 		if err := s.set(ctx, m, fleet.Installing, m.Reason); err != nil {
 			return err
 		}
@@ -219,7 +176,7 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	timeout := s.timeout()
 	url, identity, err := s.Revisions.Fetch(ctx, w.revision, timeout+Grace)
 	if err != nil {
-		return nil, refusal{fmt.Errorf("revision %s: %w", w.revision.Digest.Short(), err)}
+		return nil, refused(fmt.Errorf("revision %s: %w", w.revision.Digest.Short(), err))
 	}
 	order := fleet.ReleaseOrder{
 		Deployment: s.d.ID, App: s.d.App, Group: s.d.Group, Revision: w.revision, URL: url, Identity: identity,
@@ -231,7 +188,7 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	jobs := make([]fleet.Job, 0, len(minions))
 	for _, m := range minions {
 		if order.Root, err = Expand(s.group.Root, fleet.Minion{ID: m.Minion}); err != nil {
-			return nil, refusal{fmt.Errorf("root: %w", err)}
+			return nil, refused(fmt.Errorf("root: %w", err))
 		}
 		args, err := json.Marshal(order)
 		if err != nil {
@@ -281,6 +238,9 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 	for len(waiting) > 0 {
 		changed := s.Ledger.Changed()
 		returns, err := s.returns(ctx, waiting[0].Job)
+		if err == nil {
+			err = s.killIfStopped(ctx, waiting[0].Job)
+		}
 		if err != nil {
 			return err
 		}
@@ -348,8 +308,13 @@ func (s *steps) settle(ctx context.Context, m *fleet.MinionProgress, ret *fleet.
 
 // admit lets one minion that passed into its pool.
 func (s *steps) admit(ctx context.Context, w way, m *fleet.MinionProgress) error {
-	if err := s.traffic(ctx, m, fleet.AllowTraffic); err != nil || m.Phase == fleet.MinionFailed {
-		return err
+	for _, step := range []func(context.Context, *fleet.MinionProgress) error{
+		s.check,
+		func(ctx context.Context, m *fleet.MinionProgress) error { return s.traffic(ctx, m, fleet.AllowTraffic) },
+	} {
+		if err := step(ctx, m); err != nil || m.Phase == fleet.MinionFailed {
+			return err
+		}
 	}
 	return s.set(ctx, m, w.done, m.Reason)
 }

@@ -70,6 +70,73 @@ func JudgeRollout(s fleet.Strategy, failed int) Verdict {
 	return Verdict{Pass, fmt.Sprintf("%s failed, max_failures is %d", minions(failed), s.MaxFailures)}
 }
 
+// JudgePause decides whether a pause is over.
+func JudgePause(p fleet.Pause, now time.Time) Verdict {
+	baked := p.Since.Add(time.Duration(p.Bake))
+	until := baked.Add(p.Within.Or(defaultWithin))
+	switch {
+	case p.Answer != nil && !p.Answer.Approved:
+		return Verdict{Fail, because("rejected by "+p.Answer.By, p.Answer.Reason)}
+	case now.Before(baked):
+		return Verdict{Wait, fmt.Sprintf("%s is watched until %s", p.Stage, baked.Local().Format(time.DateTime))}
+	case p.Approve && p.Answer == nil && now.Before(until):
+		return Verdict{Wait, fmt.Sprintf("%s waits for an approval until %s", p.Stage, until.Local().Format(time.DateTime))}
+	case p.Approve && p.Answer == nil:
+		return Verdict{Fail, fmt.Sprintf("%s was not approved within %s", p.Stage, p.Within.Or(defaultWithin))}
+	case p.Approve:
+		return Verdict{Pass, because(p.Stage+" was approved by "+p.Answer.By, p.Answer.Reason)}
+	default:
+		return Verdict{Pass, p.Stage + " was watched for " + time.Duration(p.Bake).String()}
+	}
+}
+
+// defaultWithin is the time for an approval.
+const defaultWithin = time.Hour
+
+// because adds a person's reason, if there is one.
+func because(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
+}
+
+// Reading is what an alarm said when it was last asked.
+type Reading struct {
+	Name     string
+	State    AlarmState
+	Detail   string    // what was seen: a value, an error
+	Sounding time.Time // since when it sounds without a break; zero while it does not
+}
+
+// AlarmState is what an alarm says.
+type AlarmState int
+
+// The states of an alarm. An alarm that was not asked yet is unknown.
+const (
+	Unknown AlarmState = iota // no data, or it cannot be asked
+	Quiet
+	Sounds
+)
+
+// JudgeAlarms decides what a rollout does about its alarms: one that sounds for long enough ends it, one that nobody
+// can read holds it up.
+func JudgeAlarms(alarms []fleet.Alarm, readings map[string]Reading, now time.Time) Verdict {
+	held := ""
+	for _, a := range alarms {
+		switch r := readings[a.Name]; {
+		case r.State == Sounds && now.Sub(r.Sounding) >= time.Duration(a.For):
+			return Verdict{Fail, because("alarm "+a.Name+" sounds", r.Detail)}
+		case r.State != Quiet:
+			held = because("alarm "+a.Name+" is inconclusive", r.Detail)
+		}
+	}
+	if held != "" {
+		return Verdict{Wait, held}
+	}
+	return Verdict{Pass, "no alarm sounds"}
+}
+
 func minions(n int) string {
 	if n == 1 {
 		return "1 minion"

@@ -11,7 +11,12 @@ import (
 //
 //	POST /v1/deployments                         DeployRequest   -> Deployment
 //	POST /v1/rollbacks                           DeployRequest   -> Deployment   (Ref: a digest or ref to go back to; empty: the one before)
+//	POST /v1/deployments/{id}/stop               StopRequest     -> Deployment
+//	POST /v1/deployments/{id}/answer             AnswerRequest   -> Deployment
 //	POST /v1/plan                                DeployRequest   -> Plan
+//	GET  /v1/locks                                               -> []Lock
+//	POST /v1/locks                               LockRequest     -> Lock
+//	POST /v1/unlock?app=&group=&force=                           -> Lock         (force: also somebody else's)
 //	GET  /v1/deployments?app=&group=&limit=                      -> []Deployment (newest first)
 //	GET  /v1/deployments/{id}                                    -> Deployment
 //	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
@@ -37,6 +42,32 @@ type DeployRequest struct {
 	Group GroupName `json:"group"`
 	Ref   string    `json:"ref,omitempty"`
 	Force bool      `json:"force,omitempty"` // also minions that are already at the revision
+
+	Strategy   *Override    `json:"strategy,omitempty"`    // changes for this deployment only
+	Plan       string       `json:"plan,omitempty"`        // id of the plan that was agreed to: refused when it would be another now
+	Retry      DeploymentID `json:"retry,omitempty"`       // the same revision, to the minions that this one failed on or missed
+	BreakGlass string       `json:"break_glass,omitempty"` // why a freeze or a lock is passed over
+}
+
+// StopRequest stops a deployment: nothing new is begun.
+type StopRequest struct {
+	Reason string `json:"reason,omitempty"`
+	Now    bool   `json:"now,omitempty"`    // kill the jobs that run, too
+	Revert bool   `json:"revert,omitempty"` // bring the revision before back
+}
+
+// AnswerRequest is a person's word to the pause that a deployment is in.
+type AnswerRequest struct {
+	Approved bool   `json:"approved"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// LockRequest locks a group, or an application.
+type LockRequest struct {
+	App    AppName   `json:"app"`
+	Group  GroupName `json:"group,omitempty"`
+	Reason string    `json:"reason"`
+	Lease  Duration  `json:"lease,omitempty"` // none: until it is unlocked
 }
 
 // Problem is the answer to a request that failed.

@@ -2,9 +2,6 @@ package fleet
 
 import (
 	"fmt"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -14,6 +11,7 @@ type Application struct {
 	Source SourceSpec           `yaml:"source" json:"source"`
 	Build  Build                `yaml:"build" json:"build"`
 	Groups map[GroupName]*Group `yaml:"groups" json:"groups"`
+	Freeze []Freeze             `yaml:"freeze" json:"freeze,omitempty"` // for all groups
 }
 
 // SourceSpec says where the code comes from.
@@ -51,6 +49,7 @@ type Group struct {
 	Env      map[string]string `yaml:"env" json:"env"`       // for the hooks
 	Timeout  Duration          `yaml:"timeout" json:"timeout"`
 	Strategy Strategy          `yaml:"strategy" json:"strategy"`
+	Freeze   []Freeze          `yaml:"freeze" json:"freeze,omitempty"` // beside those of the application
 	Balancer *PoolSpec         `yaml:"balancer" json:"balancer,omitempty"`
 }
 
@@ -63,59 +62,6 @@ type PoolSpec struct {
 	Address        string   `yaml:"address" json:"address"`                 // host:port where it serves
 	DrainTimeout   Duration `yaml:"drain_timeout" json:"drain_timeout"`     // for connections to end; 30 s when zero
 	HealthyTimeout Duration `yaml:"healthy_timeout" json:"healthy_timeout"` // to become healthy in the pool; 60 s when zero
-}
-
-// Strategy says how a group is rolled.
-type Strategy struct {
-	Batch       Amount   `yaml:"batch" json:"batch"`               // minions at once; 1 when zero
-	MinHealthy  Amount   `yaml:"min_healthy" json:"min_healthy"`   // minions that must stay in service
-	MaxFailures int      `yaml:"max_failures" json:"max_failures"` // failed minions that do not stop the rollout
-	NoRevert    bool     `yaml:"no_revert" json:"no_revert"`       // leave a failed deployment as it is
-	LostAfter   Duration `yaml:"lost_after" json:"lost_after"`     // a minion disconnected this long inside its job has failed; 1 minute when zero
-}
-
-// Amount is a number of minions: a count ("2"), a percentage of the group ("25%") or "all". The zero value is zero.
-type Amount struct {
-	Value   int
-	Percent bool
-}
-
-// ParseAmount reads "2", "25%" or "all".
-func ParseAmount(s string) (Amount, error) {
-	if s == "all" {
-		return Amount{Value: 100, Percent: true}, nil
-	}
-	digits, percent := strings.CutSuffix(s, "%")
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 0 || percent && n > 100 {
-		return Amount{}, fmt.Errorf("%q is not a count, a percentage from 0%% to 100%%, or all", s)
-	}
-	return Amount{Value: n, Percent: percent}, nil
-}
-
-// Of returns the amount of total minions. A percentage is rounded up, as CodeDeploy does.
-func (a Amount) Of(total int) int {
-	if !a.Percent {
-		return a.Value
-	}
-	return int(math.Ceil(float64(total) * float64(a.Value) / 100))
-}
-
-// String is the inverse of ParseAmount.
-func (a Amount) String() string {
-	if a.Percent {
-		return strconv.Itoa(a.Value) + "%"
-	}
-	return strconv.Itoa(a.Value)
-}
-
-// MarshalText encodes a for JSON and YAML.
-func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
-// UnmarshalText decodes a from JSON and YAML.
-func (a *Amount) UnmarshalText(text []byte) (err error) {
-	*a, err = ParseAmount(string(text))
-	return err
 }
 
 // Duration is a time.Duration that users write as "90s" or "10m".

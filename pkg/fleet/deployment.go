@@ -58,6 +58,7 @@ const (
 type MinionProgress struct {
 	Minion   MinionID      `json:"minion"`
 	Batch    int           `json:"batch"` // from 0
+	Stage    string        `json:"stage,omitempty"`
 	Phase    Phase         `json:"phase"`
 	Previous Digest        `json:"previous,omitempty"`
 	Job      JobID         `json:"job,omitempty"`
@@ -84,6 +85,12 @@ type Deployment struct {
 	Strategy Strategy          `json:"strategy"`
 	Force    bool              `json:"force,omitempty"` // also minions that are already at the revision
 	Minions  []*MinionProgress `json:"minions"`         // in the order of the plan
+
+	Only       []MinionID   `json:"only,omitempty"`        // of a retry: nobody else is touched
+	Retries    DeploymentID `json:"retries,omitempty"`     // the deployment that it is a retry of
+	Pauses     []*Pause     `json:"pauses,omitempty"`      // in the order of their batches
+	Stop       *Stop        `json:"stop,omitempty"`        // it is to end
+	BreakGlass string       `json:"break_glass,omitempty"` // why it was started inside a freeze, or against a lock
 }
 
 // Plan is what a deployment would do. It is pure data: made from a strategy, a roster and where each minion is.
@@ -97,7 +104,9 @@ type Plan struct {
 	Strategy Strategy     `json:"strategy"`
 	Pool     string       `json:"pool,omitempty"` // "balancer/pool"
 	Minions  []PlanMinion `json:"minions"`
+	Pauses   []*Pause     `json:"pauses,omitempty"`
 	Warnings []string     `json:"warnings,omitempty"`
+	ID       string       `json:"id"` // names all of it that counts: the same plan has the same id
 }
 
 // PlanMinion is one minion's line of a plan.
@@ -105,8 +114,9 @@ type PlanMinion struct {
 	Minion  MinionID `json:"minion"`
 	Batch   int      `json:"batch"` // from 0; -1: skipped
 	Current Digest   `json:"current,omitempty"`
-	Skip    string   `json:"skip,omitempty"` // why it is left out
-	Away    bool     `json:"away,omitempty"` // left out because it is not connected
+	Stage   string   `json:"stage,omitempty"` // "canary", "zone eu-1a"; empty: the rest
+	Skip    string   `json:"skip,omitempty"`  // why it is left out
+	Away    bool     `json:"away,omitempty"`  // left out because it is not connected
 	Member  string   `json:"member,omitempty"`
 	Address string   `json:"address,omitempty"`
 }
