@@ -47,6 +47,9 @@ type source struct {
 	file  string
 	lines []string
 	salt  bool // read as Salt does
+
+	lastWins bool     // of keys that are there twice
+	twice    []*Error // those keys
 }
 
 func (s *source) errorAt(line, column int, message, hint string) *Error {

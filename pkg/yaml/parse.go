@@ -31,6 +31,17 @@ func Parse(file string, data []byte) (*Node, error) {
 	return parse(src, data, MaxNodes)
 }
 
+// LastWins reads one document like Parse, but takes the last of several keys of one name, as most parsers do, and tells of
+// each that took another's place.
+func LastWins(file string, data []byte) (*Node, []*Error, error) {
+	src := &source{file: file, lastWins: true}
+	if len(data) > MaxBytes {
+		return nil, nil, Errors{src.errorAt(0, 0, fmt.Sprintf("the file has %d bytes; at most %d are read", len(data), MaxBytes), "")}
+	}
+	n, err := parse(src, data, MaxNodes)
+	return n, src.twice, err
+}
+
 func parse(src *source, data []byte, most int) (*Node, error) {
 	src.lines = strings.Split(string(data), "\n")
 	raw, err := load(src, data)
@@ -175,6 +186,11 @@ func (c *converter) mapping(n *Node, depth int) {
 		switch first := seen[id]; {
 		case key.kind == Sequence || key.kind == Mapping:
 			c.fail(key.raw, "", "%s cannot be a key", key.kind)
+		case first != nil && c.src.lastWins:
+			c.src.twice = append(c.src.twice, c.src.errorAt(key.raw.Line, key.raw.Column,
+				fmt.Sprintf(duplicateKey+"%q: it takes the place of the one in line %d", key.raw.Value, first.raw.Line), ""))
+			n.pairs = append(slices.DeleteFunc(n.pairs, func(p Pair) bool { return p.Key == first }), p)
+			seen[id] = key
 		case first != nil:
 			c.fail(key.raw, fmt.Sprintf("it is there already in line %d", first.raw.Line), duplicateKey+"%q", key.raw.Value)
 		default:

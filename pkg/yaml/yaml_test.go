@@ -251,3 +251,10 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestTheLastOfTwoKeysWinsWhereThatIsWanted(t *testing.T) {
+	n, twice, err := yaml.LastWins("f.yml", []byte("a: 1\nb: 2\na: 3\n"))
+	if err != nil || n.Get("a").Text() != "3" || len(n.Pairs()) != 2 || len(twice) != 1 || twice[0].Line != 3 {
+		t.Errorf("got %v, %v, %v; want a: 3 and one note about line 3", n.Get("a").Text(), twice, err)
+	}
+}
