@@ -147,26 +147,3 @@ func TestScriptsRunAsTheOrderedUser(t *testing.T) {
 		t.Errorf("scripts ran as:\n%s", got)
 	}
 }
-
-func TestATailIsTheLastWholeLinesThatFit(t *testing.T) {
-	line := strings.Repeat("x", 99) + "\n"
-	for name, c := range map[string]struct{ in, want string }{
-		"nothing":       {"", ""},
-		"a little":      {"a\nb\n", "a\nb"},
-		"no end":        {"a\nb", "a\nb"},
-		"a lot":         {strings.Repeat(line, 500), strings.TrimSuffix(strings.Repeat(line, fleet.TailBytes/100), "\n")},
-		"on the border": {"y\n" + strings.Repeat(strings.Repeat("x", 1023)+"\n", 8), strings.TrimSuffix(strings.Repeat(strings.Repeat("x", 1023)+"\n", 8), "\n")},
-		"one long line": {strings.Repeat("x", 3*fleet.TailBytes), strings.Repeat("x", fleet.TailBytes)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f, err := os.Create(filepath.Join(t.TempDir(), "log"))
-			must(t, err)
-			defer f.Close()
-			_, err = f.WriteString(c.in)
-			must(t, err)
-			if got := tail(f); got != c.want {
-				t.Errorf("got %d bytes %.50q, want %d", len(got), got, len(c.want))
-			}
-		})
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -119,7 +120,7 @@ func (d *deploy) endEvents() {
 			continue
 		}
 		if e.Script != "" {
-			endMarked(d.mark(i), d.r.cfg.Grace)
+			process.EndMarked(d.mark(i), d.r.cfg.Grace)
 		}
 		e.Outcome, e.Ended, e.Reason = fleet.EventFailed, time.Now().UTC(), "interrupted: the minion died"
 		d.report(*e)

@@ -1,19 +1,17 @@
 package runner
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/appspec"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -26,7 +24,7 @@ type scripts map[fleet.LifecycleEvent][]script
 type script struct {
 	name    string // relative to the release
 	timeout time.Duration
-	user    account
+	user    process.Account
 }
 
 // readScripts finds and checks the scripts of a release: those of its appspec.yml first, then <hooks>/<group>/<Event>[.sh].
@@ -50,7 +48,7 @@ func (f scripts) addAppspec(tree *os.Root, order fleet.ReleaseOrder) ([]string, 
 	}
 	for _, event := range appspec.Scripted() {
 		for _, s := range spec.Hooks[event] {
-			user, err := lookup(userOf(s, order))
+			user, err := process.Lookup(userOf(s, order))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.Pos, err)
 			}
@@ -68,7 +66,7 @@ func userOf(s appspec.Script, order fleet.ReleaseOrder) string {
 }
 
 func (f scripts) addHooks(tree *os.Root, dir string, order fleet.ReleaseOrder) error {
-	user, err := lookup(order.RunAs)
+	user, err := process.Lookup(order.RunAs)
 	if err != nil {
 		return fmt.Errorf("group %s: %w", order.Group, err)
 	}
@@ -147,23 +145,34 @@ func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.
 	}
 	number := len(d.j.Events) - 1
 	dir := filepath.Join(d.site.dir, rec.dir())
-	c := command{
-		name:    s.name,
-		path:    filepath.Join(dir, filepath.FromSlash(s.name)),
-		dir:     dir,
-		env:     d.environment(rec, e.Event, s.user, d.mark(number)),
-		user:    s.user,
-		timeout: s.timeout,
-		grace:   d.r.cfg.Grace,
-	}
-	out, err := d.r.openLog(d.j.Job, number, e.Event, s.user)
+	log, err := d.r.logFile(d.j.Job, number, e.Event)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = out.Close() }()
-	exit, err := c.run(ctx, out)
-	e.ExitCode, e.Tail = exit, tail(out)
+	res, err := process.Run(ctx, process.Spec{
+		Name:    s.name,
+		Path:    filepath.Join(dir, filepath.FromSlash(s.name)),
+		Dir:     dir,
+		Env:     d.environment(rec, e.Event, s.user, d.mark(number)),
+		Mark:    d.mark(number),
+		User:    s.user,
+		Timeout: s.timeout,
+		Grace:   d.r.cfg.Grace,
+		Log:     log,
+		Stamp:   process.StampLayout,
+		Tail:    fleet.TailBytes,
+	})
+	e.ExitCode, e.Tail = res.ExitCode, res.Tail
 	return err
+}
+
+// logFile names the file that takes a script's output, in a directory that exists.
+func (r *Runner) logFile(job fleet.JobID, number int, event fleet.LifecycleEvent) (string, error) {
+	dir := path.Join("logs", string(job))
+	if err := r.state.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make log: %w", err)
+	}
+	return filepath.Join(r.cfg.StateDir, dir, fmt.Sprintf("%02d-%s.log", number, event)), nil
 }
 
 // makeExecutable does what the agent does with a script that is not.
@@ -187,10 +196,10 @@ func (d *deploy) mark(number int) string {
 }
 
 // environment is all that a script sees: nothing of the minion's own. Later entries win over earlier ones.
-func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user account, mark string) []string {
+func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user process.Account, mark string) []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-		"HOME=" + user.home, "USER=" + user.name, "LOGNAME=" + user.name,
+		"HOME=" + user.Home, "USER=" + user.Name, "LOGNAME=" + user.Name,
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.order.Env)) {
 		env = append(env, name+"="+d.order.Env[name])
@@ -212,24 +221,4 @@ func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user accou
 		"BRINE_MINION="+string(d.r.cfg.Minion),
 		mark,
 	)
-}
-
-// tail returns the end of a script's output: whole lines that fit, or the end of the one line that does not.
-func tail(f *os.File) string {
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return ""
-	}
-	from := max(0, size-fleet.TailBytes-1) // one more, to see whether a line begins there
-	b := make([]byte, size-from)
-	n, _ := f.ReadAt(b, from)
-	b = b[:n]
-	if from > 0 {
-		if _, rest, ok := bytes.Cut(b, []byte("\n")); ok && len(rest) > 0 {
-			b = rest
-		} else {
-			b = b[1:]
-		}
-	}
-	return strings.TrimRight(strings.ToValidUTF8(string(b), "?"), "\n")
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/brine-deploy/brine/minion/process"
 )
 
 // linkShared makes each shared path of the new release a link into shared/, which is filled when it is new. It can be
@@ -27,7 +29,7 @@ func (d *deploy) linkShared() error {
 		return fmt.Errorf("open shared: %w", err)
 	}
 	defer shared.Close()
-	owner, err := lookup(d.order.RunAs)
+	owner, err := process.Lookup(d.order.RunAs)
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func checkShared(tree *os.Root, list []string) error {
 
 // provide makes shared/<path> when it is missing: a directory, or a file with the content that the release brings. The
 // user of the scripts owns what is made.
-func provide(shared, tree *os.Root, p sharedPath, owner account) error {
+func provide(shared, tree *os.Root, p sharedPath, owner process.Account) error {
 	if _, err := shared.Lstat(p.name); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -78,7 +80,7 @@ func isDir(tree *os.Root, name string) bool {
 	return err == nil && info.IsDir()
 }
 
-func makeDirs(shared *os.Root, name string, owner account) error {
+func makeDirs(shared *os.Root, name string, owner process.Account) error {
 	if name == "." || isDir(shared, name) {
 		return nil
 	}
@@ -94,15 +96,15 @@ func makeDirs(shared *os.Root, name string, owner account) error {
 	return give(shared, name, owner)
 }
 
-func give(shared *os.Root, name string, owner account) error {
-	if owner.credential == nil {
+func give(shared *os.Root, name string, owner process.Account) error {
+	if owner.Credential == nil {
 		return nil
 	}
-	return shared.Lchown(name, int(owner.credential.Uid), int(owner.credential.Gid))
+	return shared.Lchown(name, int(owner.Credential.Uid), int(owner.Credential.Gid))
 }
 
 // seed writes beside the file and renames, so that a crash leaves no half of it to all later releases.
-func seed(shared, tree *os.Root, name string, owner account) error {
+func seed(shared, tree *os.Root, name string, owner process.Account) error {
 	half := path.Join(path.Dir(name), "."+path.Base(name)+".brine-new")
 	out, err := shared.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {

@@ -1,4 +1,4 @@
-package runner
+package process
 
 import (
 	"fmt"
@@ -8,37 +8,37 @@ import (
 	"syscall"
 )
 
-// account is who a script runs as.
-type account struct {
-	name       string
-	home       string
-	credential *syscall.Credential // nil: the minion's own
+// Account is who a script runs as.
+type Account struct {
+	Name       string
+	Home       string
+	Credential *syscall.Credential // nil: the caller's own
 }
 
-// lookup finds a user; the empty name is the minion's own. Only root can become somebody else.
-func lookup(name string) (account, error) {
+// Lookup finds a user of this host; the empty name is the caller's own. Only root can become somebody else.
+func Lookup(name string) (Account, error) {
 	self, err := user.Current()
 	if err != nil {
-		return account{}, fmt.Errorf("look up own user: %w", err)
+		return Account{}, fmt.Errorf("look up own user: %w", err)
 	}
 	if name == "" || name == self.Username {
-		return account{name: self.Username, home: self.HomeDir}, nil
+		return Account{Name: self.Username, Home: self.HomeDir}, nil
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return account{}, fmt.Errorf("runas: no user %q on this host", name)
+		return Account{}, fmt.Errorf("runas: no user %q on this host", name)
 	}
 	if u.Uid == self.Uid {
-		return account{name: u.Username, home: u.HomeDir}, nil
+		return Account{Name: u.Username, Home: u.HomeDir}, nil
 	}
 	if os.Geteuid() != 0 {
-		return account{}, fmt.Errorf("runas: the minion runs as %s, and only root can run a script as %s", self.Username, name)
+		return Account{}, fmt.Errorf("runas: the minion runs as %s, and only root can run a script as %s", self.Username, name)
 	}
 	credential, err := credentialOf(u)
 	if err != nil {
-		return account{}, fmt.Errorf("runas %s: %w", name, err)
+		return Account{}, fmt.Errorf("runas %s: %w", name, err)
 	}
-	return account{name: u.Username, home: u.HomeDir, credential: credential}, nil
+	return Account{Name: u.Username, Home: u.HomeDir, Credential: credential}, nil
 }
 
 func credentialOf(u *user.User) (*syscall.Credential, error) {
