@@ -13,6 +13,9 @@ type globItem struct {
 	ranges [][2]rune
 }
 
+// Glob reports whether a shell pattern like web*, web? or web[0-9] matches the whole text, as Python's fnmatchcase does.
+func Glob(pattern, text string) bool { return newGlob(pattern).match(text) }
+
 func newGlob(pattern string) glob {
 	p, g := []rune(pattern), glob{}
 	for i := 0; i < len(p); i++ {
