@@ -60,7 +60,8 @@ func (d *deployments) returned(minion fleet.MinionID) {
 			if err != nil || len(last) == 0 || !last[0].Status.Ended() {
 				return false
 			}
-			return slices.ContainsFunc(last[0].Minions, func(m *fleet.MinionProgress) bool {
+			whole, err := d.journal.Deployment(d.ctx, last[0].ID)
+			return err == nil && slices.ContainsFunc(whole.Minions, func(m *fleet.MinionProgress) bool {
 				return m.Minion == minion && fellAway(m)
 			})
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -39,7 +40,7 @@ func (j *Journal) BeginDeployment(ctx context.Context, d *fleet.Deployment, reco
 			wrap(&err, "begin deployment %s", d.ID)
 		}
 	}()
-	body, err := encoded(d)
+	body, err := header(d)
 	if err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func (j *Journal) BeginDeployment(ctx context.Context, d *fleet.Deployment, reco
 		}
 		if n == 0 {
 			return t.refusal(ctx, d)
+		}
+		if err := t.saveProgress(ctx, d, d.Minions); err != nil {
+			return err
 		}
 		return t.append(ctx, records...)
 	})
@@ -71,10 +75,11 @@ func (t *tx) refusal(ctx context.Context, d *fleet.Deployment) error {
 	}
 }
 
-// SaveDeployment stores a deployment that has begun, with the records. Once it has ended its group is free.
-func (j *Journal) SaveDeployment(ctx context.Context, d *fleet.Deployment, records ...fleet.Record) (err error) {
+// SaveDeployment stores a deployment that has begun, those of its minions that have changed, and the records. Once it has
+// ended its group is free. The changed minions are some of d's; their places in d must stay as they were first saved.
+func (j *Journal) SaveDeployment(ctx context.Context, d *fleet.Deployment, changed []*fleet.MinionProgress, records ...fleet.Record) (err error) {
 	defer wrap(&err, "save deployment %s", d.ID)
-	body, err := encoded(d)
+	body, err := header(d)
 	if err != nil {
 		return err
 	}
@@ -83,17 +88,65 @@ func (j *Journal) SaveDeployment(ctx context.Context, d *fleet.Deployment, recor
 		if err != nil {
 			return err
 		}
+		if err := t.saveProgress(ctx, d, changed); err != nil {
+			return err
+		}
 		return t.append(ctx, records...)
 	})
+}
+
+// header is a deployment without its minions, encoded.
+func header(d *fleet.Deployment) (string, error) {
+	bare := *d
+	bare.Minions = nil
+	return encoded(bare)
+}
+
+// saveProgress stores minions of a deployment. One that is new there has its place from where it is among all.
+func (t *tx) saveProgress(ctx context.Context, d *fleet.Deployment, changed []*fleet.MinionProgress) error {
+	places := map[fleet.MinionID]int{}
+	if len(changed) > 1 {
+		for n, m := range d.Minions {
+			places[m.Minion] = n
+		}
+	}
+	rows := make([][]any, 0, len(changed))
+	for _, m := range changed {
+		body, err := encoded(m)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []any{d.ID, m.Minion, places[m.Minion], body})
+	}
+	if len(rows) == 1 && len(d.Minions) > 1 {
+		n, err := t.exec(ctx, `UPDATE progress SET body = ? WHERE deployment = ? AND minion = ?`, rows[0][3], d.ID, rows[0][1])
+		if err != nil || n == 1 {
+			return err
+		}
+		rows[0][2] = slices.Index(d.Minions, changed[0])
+	}
+	return t.insert(ctx, `INSERT INTO progress (deployment, minion, n, body)`, rows,
+		` ON CONFLICT (deployment, minion) DO UPDATE SET body = excluded.body`)
 }
 
 // Deployment returns one deployment, or ErrNotFound.
 func (j *Journal) Deployment(ctx context.Context, id fleet.DeploymentID) (d *fleet.Deployment, err error) {
 	defer wrap(&err, "find deployment %s", id)
-	return one(ctx, j, decoded[*fleet.Deployment], `SELECT body FROM deployments WHERE id = ?`, id)
+	if d, err = one(ctx, j, decoded[*fleet.Deployment], `SELECT body FROM deployments WHERE id = ?`, id); err != nil {
+		return nil, err
+	}
+	return d, j.addProgress(ctx, d)
 }
 
-// Deployments returns the deployments that f selects, newest first.
+func (j *Journal) addProgress(ctx context.Context, d *fleet.Deployment) error {
+	minions, err := all(ctx, j, decoded[*fleet.MinionProgress], `SELECT body FROM progress WHERE deployment = ? ORDER BY n`, d.ID)
+	if len(minions) > 0 {
+		d.Minions = minions
+	}
+	return err
+}
+
+// Deployments returns the deployments that f selects, newest first, without their minions.
 func (j *Journal) Deployments(ctx context.Context, f Filter) (list []*fleet.Deployment, err error) {
 	defer wrap(&err, "list deployments")
 	query, args := `SELECT body FROM deployments WHERE TRUE`, []any{}
@@ -111,6 +164,9 @@ func (j *Journal) Deployments(ctx context.Context, f Filter) (list []*fleet.Depl
 // goes on with.
 func (j *Journal) Unended(ctx context.Context) (list []*fleet.Deployment, err error) {
 	defer wrap(&err, "list deployments that have not ended")
-	return all(ctx, j, decoded[*fleet.Deployment],
-		`SELECT body FROM deployments WHERE NOT ended ORDER BY created, id`)
+	list, err = all(ctx, j, decoded[*fleet.Deployment], `SELECT body FROM deployments WHERE NOT ended ORDER BY created, id`)
+	for _, d := range list {
+		err = errors.Join(err, j.addProgress(ctx, d))
+	}
+	return list, err
 }

@@ -66,7 +66,7 @@ func (s *steps) order(ctx context.Context, stop fleet.Stop) error {
 	}
 	before := s.d.Stop
 	s.d.Stop = &stop
-	err := s.saveLocked(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: because("stopped by "+stop.By, stop.Reason)}))
+	err := s.saveLocked(ctx, nil, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: because("stopped by "+stop.By, stop.Reason)}))
 	if err != nil {
 		s.d.Stop = before
 	}
@@ -93,7 +93,7 @@ func (r *Rollout) Answer(ctx context.Context, id fleet.DeploymentID, answer flee
 		if !answer.Approved {
 			word = "rejected"
 		}
-		err := s.saveLocked(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: because(p.Stage+" "+word+" by "+answer.By, answer.Reason)}))
+		err := s.saveLocked(ctx, nil, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: because(p.Stage+" "+word+" by "+answer.By, answer.Reason)}))
 		if err != nil {
 			p.Answer = nil
 		}

@@ -38,18 +38,39 @@ func (s *steps) hold(ctx context.Context, batch []*fleet.MinionProgress) (releas
 func (s *steps) set(ctx context.Context, m *fleet.MinionProgress, phase fleet.Phase, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.Phase, m.Reason, m.Updated = phase, reason, time.Now()
-	return s.saveLocked(ctx, s.record(minionRecord(m)))
+	m.Reason = reason
+	return s.setLocked(ctx, phase, m)
 }
 
-func (s *steps) save(ctx context.Context, records ...fleet.Record) error {
+// setAll is set for many, with one write.
+func (s *steps) setAll(ctx context.Context, phase fleet.Phase, list []*fleet.MinionProgress) error {
+	if len(list) == 0 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.saveLocked(ctx, records...)
+	return s.setLocked(ctx, phase, list...)
 }
 
-func (s *steps) saveLocked(ctx context.Context, records ...fleet.Record) error {
-	if err := s.Ledger.SaveDeployment(ctx, s.d, records...); err != nil {
+// setLocked writes one phase of many minions down at once.
+func (s *steps) setLocked(ctx context.Context, phase fleet.Phase, list ...*fleet.MinionProgress) error {
+	records := make([]fleet.Record, 0, len(list))
+	for _, m := range list {
+		m.Phase, m.Updated = phase, time.Now()
+		records = append(records, s.record(minionRecord(m)))
+	}
+	return s.saveLocked(ctx, list, records...)
+}
+
+// save writes the deployment down, with those of its minions that have changed.
+func (s *steps) save(ctx context.Context, changed []*fleet.MinionProgress, records ...fleet.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.saveLocked(ctx, changed, records...)
+}
+
+func (s *steps) saveLocked(ctx context.Context, changed []*fleet.MinionProgress, records ...fleet.Record) error {
+	if err := s.Ledger.SaveDeployment(ctx, s.d, changed, records...); err != nil {
 		return fmt.Errorf("save deployment %s: %w", s.d.ID, err)
 	}
 	return nil
@@ -57,7 +78,7 @@ func (s *steps) saveLocked(ctx context.Context, records ...fleet.Record) error {
 
 // note tells those who watch what is being done. It is no outcome, so losing one is only logged.
 func (s *steps) note(ctx context.Context, line string) {
-	if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: line})); err != nil {
+	if err := s.save(ctx, nil, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: line})); err != nil {
 		s.Log.Warn("note not recorded", "deployment", s.d.ID, "error", err)
 	}
 }
@@ -66,7 +87,7 @@ func (s *steps) end(ctx context.Context, status fleet.DeploymentStatus, reason s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.d.Status, s.d.Reason, s.d.Ended = status, strings.TrimSpace(reason), time.Now()
-	return s.saveLocked(ctx, s.statusRecord())
+	return s.saveLocked(ctx, nil, s.statusRecord())
 }
 
 func (s *steps) record(r fleet.Record) fleet.Record {

@@ -19,7 +19,7 @@ import (
 
 // Ledger is the journal as a rollout needs it.
 type Ledger interface {
-	SaveDeployment(ctx context.Context, d *fleet.Deployment, records ...fleet.Record) error
+	SaveDeployment(ctx context.Context, d *fleet.Deployment, changed []*fleet.MinionProgress, records ...fleet.Record) error
 	SetLive(ctx context.Context, app fleet.AppName, group fleet.GroupName, minion fleet.MinionID, live fleet.Digest) error
 	SetTarget(ctx context.Context, app fleet.AppName, group fleet.GroupName, revision fleet.Digest, by fleet.DeploymentID) error
 	Revision(ctx context.Context, app fleet.AppName, digest fleet.Digest) (fleet.Revision, error)
@@ -166,7 +166,7 @@ func (s *steps) fail(ctx context.Context, status fleet.DeploymentStatus, reason 
 	}
 	s.turnBack(touched)
 	s.d.Status, s.d.Reason = fleet.Reverting, reason
-	if err := s.save(ctx, s.statusRecord()); err != nil {
+	if err := s.save(ctx, s.d.Minions, s.statusRecord()); err != nil {
 		return err
 	}
 	return s.revert(ctx)

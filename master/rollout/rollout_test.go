@@ -50,7 +50,7 @@ func newWorld(live string, ids ...fleet.MinionID) *world {
 	return w
 }
 
-func (w *world) SaveDeployment(_ context.Context, d *fleet.Deployment, _ ...fleet.Record) error {
+func (w *world) SaveDeployment(_ context.Context, d *fleet.Deployment, _ []*fleet.MinionProgress, _ ...fleet.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.saves++; w.saves == w.failAt {

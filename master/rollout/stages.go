@@ -247,7 +247,7 @@ func (s *steps) judgePause(ctx context.Context, p *fleet.Pause) (Verdict, error)
 	defer s.mu.Unlock()
 	if p.Since.IsZero() {
 		p.Since = time.Now()
-		if err := s.saveLocked(ctx); err != nil {
+		if err := s.saveLocked(ctx, nil); err != nil {
 			p.Since = time.Time{}
 			return Verdict{}, err
 		}
@@ -259,7 +259,7 @@ func (s *steps) endPause(ctx context.Context, p *fleet.Pause, why string) error 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.Done = true
-	return s.saveLocked(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: why}))
+	return s.saveLocked(ctx, nil, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: why}))
 }
 
 // fallen names a minion that this deployment let in and that its balancer finds down.

@@ -59,7 +59,7 @@ func back(previous fleet.Revision) way {
 func (s *steps) prepare(ctx context.Context) error {
 	if s.d.Status == fleet.Queued {
 		s.d.Status = fleet.Running
-		if err := s.save(ctx, s.statusRecord()); err != nil {
+		if err := s.save(ctx, nil, s.statusRecord()); err != nil {
 			return err
 		}
 	}
@@ -72,7 +72,7 @@ func (s *steps) prepare(ctx context.Context) error {
 			return refused(err)
 		}
 		s.d.Revision = &revision
-		if err := s.save(ctx, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
+		if err := s.save(ctx, nil, s.record(fleet.Record{Kind: fleet.DeploymentNote, Message: "revision " + revision.Digest.Short() + " is " + revision.Name()})); err != nil {
 			return err
 		}
 	}
@@ -127,18 +127,21 @@ func (s *steps) plan(ctx context.Context) error {
 		s.d.Minions = append(s.d.Minions, m)
 		records = append(records, s.record(minionRecord(m)))
 	}
-	return s.save(ctx, records...)
+	return s.save(ctx, s.d.Minions, records...)
 }
 
 // drain takes the batch out of its pool.
 func (s *steps) drain(ctx context.Context, batch []*fleet.MinionProgress) error {
-	return s.each(ctx, batch, func(ctx context.Context, m *fleet.MinionProgress) error {
-		if m.Phase != fleet.Waiting && m.Phase != fleet.Draining {
-			return nil
+	var leaving []*fleet.MinionProgress
+	for _, m := range batch {
+		if m.Phase == fleet.Waiting || m.Phase == fleet.Draining {
+			leaving = append(leaving, m)
 		}
-		if err := s.set(ctx, m, fleet.Draining, m.Reason); err != nil {
-			return err
-		}
+	}
+	if err := s.setAll(ctx, fleet.Draining, leaving); err != nil {
+		return err
+	}
+	return s.each(ctx, leaving, func(ctx context.Context, m *fleet.MinionProgress) error {
 		return s.traffic(ctx, m, fleet.BlockTraffic)
 	})
 }
@@ -161,15 +164,12 @@ func (s *steps) publish(ctx context.Context, w way, batch []*fleet.MinionProgres
 	if err := s.Fleet.Publish(ctx, s.d, jobs); err != nil {
 		return fmt.Errorf("publish %s: %w", jobs[0].ID, err)
 	}
+	s.mu.Lock()
 	for _, m := range ready {
-		s.mu.Lock()
 		m.Job = jobs[0].ID
-		s.mu.Unlock()
-		if err := s.set(ctx, m, fleet.Installing, m.Reason); err != nil {
-			return err
-		}
 	}
-	return nil
+	s.mu.Unlock()
+	return s.setAll(ctx, fleet.Installing, ready)
 }
 
 func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress) ([]fleet.Job, error) {
@@ -212,8 +212,10 @@ func (s *steps) timeout() time.Duration { return s.group.Timeout.Or(DefaultTimeo
 func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgress) error {
 	admitted, actx := errgroup.WithContext(ctx)
 	admitted.SetLimit(atOnce)
-	admit := func(m *fleet.MinionProgress) {
-		admitted.Go(func() error { return s.admit(actx, w, m) })
+	admit := func(list []*fleet.MinionProgress) {
+		for _, m := range list {
+			admitted.Go(func() error { return s.admit(actx, w, m) })
+		}
 	}
 	var installing, passed []*fleet.MinionProgress
 	for _, m := range batch {
@@ -224,15 +226,13 @@ func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgres
 			passed = append(passed, m)
 		}
 	}
-	for _, m := range passed {
-		admit(m)
-	}
+	admit(passed)
 	err := s.judge(ctx, installing, admit)
 	return errors.Join(err, admitted.Wait())
 }
 
 // judge waits until every minion has passed or failed, and hands over those that passed.
-func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, passed func(*fleet.MinionProgress)) error {
+func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, passed func([]*fleet.MinionProgress)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for len(waiting) > 0 {
@@ -244,7 +244,7 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 		if err != nil {
 			return err
 		}
-		var still []*fleet.MinionProgress
+		var still, good []*fleet.MinionProgress
 		for _, m := range waiting {
 			e := Expected{Minion: m.Minion, Published: m.Updated, Timeout: s.timeout()}
 			g := Got{Return: returns[m.Minion], GoneSince: s.Fleet.GoneSince(m.Minion)}
@@ -253,13 +253,19 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 				still = append(still, m)
 				continue
 			}
-			if err := s.settle(ctx, m, g.Return, v); err != nil {
+			if err := s.learn(ctx, m, g.Return); err != nil {
 				return err
 			}
 			if v.Decision == Pass {
-				passed(m)
+				good = append(good, m)
+			} else if err := s.set(ctx, m, fleet.MinionFailed, v.Reason); err != nil {
+				return err
 			}
 		}
+		if err := s.setAll(ctx, fleet.Activating, good); err != nil {
+			return err
+		}
+		passed(good)
 		if waiting = still; len(waiting) == 0 {
 			break
 		}
@@ -287,23 +293,19 @@ func (s *steps) returns(ctx context.Context, job fleet.JobID) (map[fleet.MinionI
 	return byMinion, nil
 }
 
-// settle writes down what a minion's return says.
-func (s *steps) settle(ctx context.Context, m *fleet.MinionProgress, ret *fleet.Return, v Verdict) error {
-	if ret != nil {
-		var result fleet.ReleaseResult
-		if err := json.Unmarshal(ret.Value, &result); err == nil && ret.Outcome != fleet.Refused {
-			s.mu.Lock()
-			m.Events = append(m.Events, result.Events...)
-			s.mu.Unlock()
-			if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, m.Minion, result.Live); err != nil {
-				return fmt.Errorf("set live of %s: %w", m.Minion, err)
-			}
-		}
+// learn keeps what a minion's return tells of it.
+func (s *steps) learn(ctx context.Context, m *fleet.MinionProgress, ret *fleet.Return) error {
+	var result fleet.ReleaseResult
+	if ret == nil || ret.Outcome == fleet.Refused || json.Unmarshal(ret.Value, &result) != nil {
+		return nil
 	}
-	if v.Decision == Fail {
-		return s.set(ctx, m, fleet.MinionFailed, v.Reason)
+	s.mu.Lock()
+	m.Events = append(m.Events, result.Events...)
+	s.mu.Unlock()
+	if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, m.Minion, result.Live); err != nil {
+		return fmt.Errorf("set live of %s: %w", m.Minion, err)
 	}
-	return s.set(ctx, m, fleet.Activating, m.Reason)
+	return nil
 }
 
 // admit lets one minion that passed into its pool.
@@ -338,7 +340,7 @@ func (s *steps) traffic(ctx context.Context, m *fleet.MinionProgress, event flee
 	s.mu.Lock()
 	m.Events = append(m.Events, result)
 	s.mu.Unlock()
-	if serr := s.save(ctx, s.record(fleet.Record{Kind: fleet.MinionEvent, Minion: m.Minion, Event: &result})); serr != nil {
+	if serr := s.save(ctx, []*fleet.MinionProgress{m}, s.record(fleet.Record{Kind: fleet.MinionEvent, Minion: m.Minion, Event: &result})); serr != nil {
 		return serr
 	}
 	if err != nil {

@@ -30,6 +30,7 @@ func Suite(t *testing.T, fresh func(*testing.T) func() (*journal.Journal, error)
 		"A job is killed where it is":                                killing,
 		"A group is deployed to by one at a time":                    lock,
 		"Deployments are listed newest first":                        history,
+		"A lock is one person's until it is over":                    locks,
 		"A revision is found by what it was built from":              revisions,
 		"A group goes back to the target before":                     targets,
 		"The log has no gaps and follows the commits":                logOrder,
@@ -312,7 +313,7 @@ func lock(t *testing.T, f *fixture) {
 	check(t, err)
 	same(t, len(open), 2)
 	holder.Status = fleet.DeploySucceeded
-	check(t, f.SaveDeployment(ctx, holder, fleet.Record{Kind: fleet.DeploymentChanged}))
+	check(t, f.SaveDeployment(ctx, holder, nil, fleet.Record{Kind: fleet.DeploymentChanged}))
 	check(t, f.BeginDeployment(ctx, deployment("d9", fleet.KindRollback, 10)))
 	end, err := f.End(ctx) // the refused ones left no record
 	check(t, err)
@@ -324,7 +325,7 @@ func lock(t *testing.T, f *fixture) {
 
 func history(t *testing.T, f *fixture) {
 	ctx := t.Context()
-	is(t, f.SaveDeployment(ctx, deployment("d1", fleet.KindDeploy, 1)), journal.ErrNotFound)
+	is(t, f.SaveDeployment(ctx, deployment("d1", fleet.KindDeploy, 1), nil), journal.ErrNotFound)
 	for n := range 5 {
 		d := deployment(fleet.DeploymentID(fmt.Sprintf("d%d", n)), fleet.KindDeploy, n)
 		d.Status = fleet.DeployFailed
@@ -343,10 +344,43 @@ func history(t *testing.T, f *fixture) {
 	same(t, ids, []fleet.DeploymentID{"d4", "d3", "d1"})
 	d, err := f.Deployment(ctx, "d4")
 	check(t, err)
-	same(t, d, list[0])
+	same(t, d.ID, list[0].ID)
 	same(t, d.Minions[0].Phase, fleet.MinionFailed)
+	d.Minions = append(d.Minions, &fleet.MinionProgress{Minion: "web0", Phase: fleet.Waiting})
+	check(t, f.SaveDeployment(ctx, d, d.Minions))
+	d.Minions[1].Phase = fleet.Active
+	check(t, f.SaveDeployment(ctx, d, d.Minions[1:]))
+	saved, err := f.Deployment(ctx, "d4")
+	check(t, err)
+	same(t, saved, d)
 	_, err = f.Deployment(ctx, "d5")
 	is(t, err, journal.ErrNotFound)
+}
+
+func locks(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	lock := func(owner string, at time.Time, lease time.Duration) *fleet.Lock {
+		other, err := f.Lock(ctx, fleet.Lock{App: "shop", Group: "production", Owner: owner, Since: at, Until: at.Add(lease)})
+		check(t, err)
+		return other
+	}
+	if other := lock("alice", noon, time.Hour); other != nil {
+		t.Errorf("locked already: %v", other)
+	}
+	if other := lock("bob", noon.Add(time.Minute), time.Hour); other == nil || other.Owner != "alice" {
+		t.Errorf("bob took alice's lock: %v", other)
+	}
+	if other := lock("alice", noon.Add(time.Minute), 2*time.Hour); other != nil {
+		t.Errorf("alice's own lock is in her way: %v", other)
+	}
+	list, err := f.Locks(ctx, noon.Add(time.Hour))
+	check(t, err)
+	same(t, len(list), 1)
+	if other := lock("bob", noon.Add(3*time.Hour), time.Hour); other != nil {
+		t.Errorf("a lock outlived its lease: %v", other)
+	}
+	check(t, f.Unlock(ctx, "shop", "production"))
+	is(t, f.Unlock(ctx, "shop", "production"), journal.ErrNotFound)
 }
 
 func revisions(t *testing.T, f *fixture) {
