@@ -34,9 +34,19 @@ type Result struct {
 type Call struct {
 	ID, SLS string
 	Name    string    // the name argument, which is the ID unless given
-	Args    *data.Map // all other arguments, without what the engine handles (requisites, onlyif, retry, order, ...)
-	Test    bool      // change nothing, say what would be
-	Host    *Host
+	// Args are all other arguments, without what the engine handles (requisites, onlyif, retry, order, ...). check_cmd is
+	// the function's own affair when its Params name it, else the engine's.
+	Args *data.Map
+	Test bool // change nothing, say what would be
+	Host *Host
+	// Requires are the states that this one requires, as compiled: file.directory with clean keeps what they manage.
+	Requires []Required
+}
+
+// Required is a state that another one requires.
+type Required struct {
+	State, Function, Name string
+	Args                  *data.Map
 }
 
 // Host is what states know of their minion and may use.
