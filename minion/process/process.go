@@ -20,6 +20,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ type Spec struct {
 	User    Account       // who it runs as; the zero value is the caller's own user
 	Timeout time.Duration // none when zero
 	Grace   time.Duration // from TERM to KILL; DefaultGrace when zero
+	Settle  time.Duration // how long its outputs are read after its end when something keeps them open; 100 ms when zero
 	Mark    string        // one entry of Env, unlike any other script's, by which EndMarked finds all that came of it
 
 	// Log is a file that gets the output: appended, made with mode 0600 when missing. It holds the first LogLimit bytes,
@@ -103,7 +105,7 @@ type Result struct {
 	Ended      time.Time `json:"ended"`
 }
 
-// settle is how long the outputs are read after a script's end: a tee in the background may have something left.
+// settle is for Specs without Settle: a tee in the background may have something left.
 const settle = 100 * time.Millisecond
 
 // Run runs the script and waits for its end. A nil error means exit code 0. Otherwise the error is one line that begins
@@ -128,7 +130,7 @@ func Run(ctx context.Context, s Spec) (Result, error) {
 	out.follow()
 	err = s.wait(ctx, cmd)
 	res.ExitCode, res.Ended = exitCode(cmd.ProcessState), time.Now()
-	res.Background = out.settle(settle)
+	res.Background = out.settle(cmp.Or(s.Settle, settle))
 	res.Tail, res.Dropped = out.finish()
 	return res, err
 }
