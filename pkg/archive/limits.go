@@ -20,15 +20,18 @@ var (
 	ErrLimit   = errors.New("archive is over a limit")
 )
 
-// Limits bound what Unpack takes from an archive. A zero field means its default.
+// Limits bound what Unpack and UnpackBundle take from an archive. A zero field means its default.
 type Limits struct {
 	Files int   // entries of any kind, and directories that names imply; 1,000,000
 	Bytes int64 // unpacked bytes, with the headers of the entries; 64 GiB
 	Name  int   // bytes of a name or of a link's target; 4096, and 255 for a name's part
+	Depth int   // parts of a name; 256
 }
 
 func (l Limits) orDefaults() Limits {
-	return Limits{Files: cmp.Or(l.Files, 1_000_000), Bytes: cmp.Or(l.Bytes, 64<<30), Name: cmp.Or(l.Name, 4096)}
+	return Limits{
+		Files: cmp.Or(l.Files, 1_000_000), Bytes: cmp.Or(l.Bytes, 64<<30), Name: cmp.Or(l.Name, 4096), Depth: cmp.Or(l.Depth, 256),
+	}
 }
 
 // maxWindow bounds the decoder's memory. Pack needs 8 MiB.

@@ -6,12 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -35,15 +31,21 @@ func Unpack(ctx context.Context, r io.Reader, dir string, want fleet.Digest, lim
 	}
 	defer root.Close()
 	src := newSource(ctx, r)
-	limits = limits.orDefaults()
-	u := &unpacker{root: root, limits: limits, seen: map[string]kind{".": implied}, links: links{}, buffer: make([]byte, 64<<10)}
-	if err := u.extract(src); err != nil {
+	t := newTree(root, limits)
+	err = extract(src, t)
+	if failed := t.writers.close(); failed != nil {
+		err = failed
+	}
+	if err != nil {
 		return blame(err, src, want)
 	}
 	if err := src.verify(want); err != nil {
 		return err
 	}
-	return u.makeLinks()
+	if err := t.links.check(); err != nil {
+		return err
+	}
+	return t.finish()
 }
 
 // blame finds the best word for what stopped the extraction: what cannot be understood is usually not what was ordered.
@@ -82,107 +84,72 @@ func (e *formatError) Error() string {
 
 func (e *formatError) Unwrap() error { return e.err }
 
-type kind byte
-
-const (
-	implied kind = iota + 1 // a directory that only other names tell of
-	folder
-	leaf // a file or a link
-)
-
-type unpacker struct {
-	root   *os.Root
-	limits Limits
-	seen   map[string]kind
-	links  links
-	bytes  int64
-	last   string // name of the entry at hand
-	buffer []byte
-}
-
-func (u *unpacker) extract(src io.Reader) error {
+// extract reads the tar.zst that Pack makes.
+func extract(src io.Reader, t *tree) error {
 	// One goroutine: nothing reads src any more once this function has returned.
 	decoder, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
 	if err != nil {
 		return &formatError{err: err}
 	}
 	defer decoder.Close()
-	entries := tar.NewReader(&capped{r: decoder, left: u.limits.Bytes})
+	return readTar(decoder, t, ours)
+}
+
+// readTar adds all entries of a tar. take makes an entry of a header; it is not ok for what is no entry.
+func readTar(r io.Reader, t *tree, take func(*tar.Header) (e entry, ok bool, err error)) error {
+	entries := tar.NewReader(&capped{r: r, left: t.limits.Bytes})
 	for {
 		h, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return u.readError(err)
+			return t.unreadable(err)
 		}
-		if err := u.entry(h, entries); err != nil {
+		t.last = h.Name
+		e, ok, err := take(h)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		err = t.add(e, entries)
+		if read, ok := errors.AsType[*readError](err); ok {
+			return t.unreadable(read.err)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// readError tells a limit that was reached from bytes that make no sense.
-func (u *unpacker) readError(err error) error {
+// unreadable tells a limit that was reached from bytes that make no sense.
+func (t *tree) unreadable(err error) error {
 	if errors.Is(err, ErrLimit) {
-		return fmt.Errorf("%w: more than %d, at or after entry %q", err, u.limits.Bytes, u.last)
+		return fmt.Errorf("%w: more than %d, at or after entry %q", err, t.limits.Bytes, t.last)
 	}
-	return &formatError{after: u.last, err: err}
+	return &formatError{after: t.last, err: err}
 }
 
-func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
-	u.last = h.Name
-	if err := u.admit(h); err != nil {
-		return err
-	}
-	name := path.Clean(h.Name)
-	if name == "." {
-		return nil
-	}
-	if err := u.makeDirs(path.Dir(name)); err != nil {
-		return err
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		if u.seen[name] == implied {
-			u.seen[name] = folder
-			return nil
-		}
-		return u.makeDir(name, folder)
-	case tar.TypeSymlink:
-		u.links[name] = h.Linkname
-		return u.claim(name, leaf)
-	default:
-		if err := u.claim(name, leaf); err != nil {
-			return err
-		}
-		return u.makeFile(name, h, content)
-	}
-}
-
-// admit decides what may be looked at by its header alone.
-func (u *unpacker) admit(h *tar.Header) error {
-	name := strings.TrimSuffix(h.Name, "/")
-	parts := strings.Split(name, "/")
-	long := func(part string) bool { return len(part) > 255 }
+// ours takes what Pack writes.
+func ours(h *tar.Header) (entry, bool, error) {
+	e := entry{name: h.Name, size: h.Size, mode: 0o644, mtime: h.ModTime, uid: -1, gid: -1, target: h.Linkname}
 	switch {
-	case len(h.Name) > u.limits.Name || len(h.Linkname) > u.limits.Name || slices.ContainsFunc(parts, long):
-		return fmt.Errorf("%w: entry %.64q... has too long a name", ErrLimit, h.Name)
-	case name == "" || path.IsAbs(name):
-		return refuse(h.Name, "has an absolute or empty name")
-	case slices.Contains(parts, "..") || !filepath.IsLocal(name) || strings.ContainsRune(name, 0):
-		return refuse(h.Name, "has a name that may lead out of the archive")
 	case h.Mode&0o7000 != 0:
-		return refuse(h.Name, "has a setuid, setgid or sticky bit")
-	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeSymlink:
-		return refuse(h.Name, "is "+typeName(h.Typeflag))
+		return e, false, refuse(h.Name, "has a setuid, setgid or sticky bit")
+	case h.Typeflag == tar.TypeDir:
+		e.kind, e.mode = aDir, plainDir
 	case h.Typeflag == tar.TypeSymlink && (h.Linkname == "" || path.IsAbs(h.Linkname)):
-		return refuse(h.Name, fmt.Sprintf("links to %q, which is outside the archive", h.Linkname))
-	case h.Size < 0 || h.Size > u.limits.Bytes-u.bytes:
-		return fmt.Errorf("%w: too many bytes: more than %d with entry %q", ErrLimit, u.limits.Bytes, h.Name)
+		return e, false, refuse(h.Name, fmt.Sprintf("links to %q, which is outside the archive", h.Linkname))
+	case h.Typeflag == tar.TypeSymlink:
+		e.kind = aSymlink
+	case h.Typeflag != tar.TypeReg:
+		return e, false, refuse(h.Name, "is "+typeName(h.Typeflag))
+	case h.Mode&0o100 != 0:
+		e.mode = 0o755
 	}
-	u.bytes += h.Size
-	return nil
+	return e, true, nil
 }
 
 func typeName(flag byte) string {
@@ -198,66 +165,6 @@ func typeName(flag byte) string {
 	}
 }
 
-// claim takes a name, once.
-func (u *unpacker) claim(name string, k kind) error {
-	if u.seen[name] != 0 {
-		return refuse(u.last, "is there twice")
-	}
-	if len(u.seen) > u.limits.Files {
-		return fmt.Errorf("%w: too many files: more than %d at entry %q", ErrLimit, u.limits.Files, u.last)
-	}
-	u.seen[name] = k
-	return nil
-}
-
-// makeDirs makes the directories that a name implies.
-func (u *unpacker) makeDirs(name string) error {
-	switch u.seen[name] {
-	case implied, folder:
-		return nil
-	case leaf:
-		return refuse(u.last, fmt.Sprintf("goes through %q, which is no directory", name))
-	}
-	if err := u.makeDirs(path.Dir(name)); err != nil {
-		return err
-	}
-	return u.makeDir(name, implied)
-}
-
-func (u *unpacker) makeDir(name string, k kind) error {
-	if err := u.claim(name, k); err != nil {
-		return err
-	}
-	if err := u.root.Mkdir(name, 0o755); err != nil {
-		return fmt.Errorf("unpack entry %q: %w", u.last, err)
-	}
-	if err := u.root.Chmod(name, 0o755); err != nil {
-		return fmt.Errorf("unpack entry %q: %w", u.last, err)
-	}
-	return nil
-}
-
-func (u *unpacker) makeFile(name string, h *tar.Header, content io.Reader) error {
-	mode := os.FileMode(0o644)
-	if h.Mode&0o100 != 0 {
-		mode = 0o755
-	}
-	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("unpack entry %q: %w", h.Name, err)
-	}
-	in := &remembering{r: content}
-	_, err = io.CopyBuffer(struct{ io.Writer }{f}, in, u.buffer) // the struct hides ReadFrom, which makes a buffer per file
-	if in.err != nil {
-		_ = f.Close() // the read error is the one to tell
-		return u.readError(in.err)
-	}
-	if err = errors.Join(err, f.Chmod(mode), f.Close(), u.root.Chtimes(name, h.ModTime, h.ModTime)); err != nil {
-		return fmt.Errorf("unpack entry %q: %w", h.Name, err)
-	}
-	return nil
-}
-
 // remembering keeps the error of a reader apart from that of the writer it is copied to.
 type remembering struct {
 	r   io.Reader
@@ -270,16 +177,4 @@ func (m *remembering) Read(b []byte) (int, error) {
 		m.err = err
 	}
 	return n, err
-}
-
-func (u *unpacker) makeLinks() error {
-	if err := u.links.check(); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(u.links)) {
-		if err := u.root.Symlink(u.links[name], name); err != nil {
-			return fmt.Errorf("unpack entry %q: %w", name, err)
-		}
-	}
-	return nil
 }
