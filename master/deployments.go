@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +27,7 @@ type deployments struct {
 	roster    *roster
 	revisions *revisions
 	rollout   *rollout.Rollout
+	locks     *locks
 	log       *slog.Logger
 
 	ctx     context.Context // of the daemon: rollouts outlive the request that started them
@@ -76,7 +79,40 @@ func (d *deployments) plan(ctx context.Context, req fleet.DeployRequest) (fleet.
 	if group.Balancer != nil {
 		plan.Pool = group.Balancer.Use + "/" + group.Balancer.Pool
 	}
-	return plan, nil
+	plan.ID, err = planID(plan)
+	return plan, err
+}
+
+// planID names what people agree to when they agree to a plan: who gets what, from what, in which order, and what lies
+// between. How long somebody is away is not part of it.
+func planID(p fleet.Plan) (string, error) {
+	p.Minions = slices.Clone(p.Minions)
+	for i := range p.Minions {
+		if p.Minions[i].Away {
+			p.Minions[i].Skip = "away"
+		}
+	}
+	text, err := json.Marshal([]any{p.App, p.Group, p.Origin.Commit, p.Revision, p.Current, p.Strategy, p.Pool, p.Minions, p.Pauses})
+	if err != nil {
+		return "", fmt.Errorf("name plan: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// agreed refuses a deployment whose plan is no longer what was agreed to.
+func (d *deployments) agreed(ctx context.Context, req fleet.DeployRequest) error {
+	if req.Plan == "" {
+		return nil
+	}
+	now, err := d.plan(ctx, req)
+	if err != nil || now.ID == req.Plan {
+		return err
+	}
+	return &fleet.Problem{
+		Message: fmt.Sprintf("the plan is no longer %s: the fleet, the group or the code has changed since", req.Plan),
+		Hint:    fmt.Sprintf("brine plan %s %s shows what would be done now", req.App, req.Group), Exit: fleet.ExitFailed,
+	}
 }
 
 // candidates is the group's minions; a group that matches nobody is a mistake to be told before anything begins.
@@ -111,8 +147,39 @@ func (d *deployments) deploy(ctx context.Context, req fleet.DeployRequest, by st
 	if err != nil {
 		return nil, err
 	}
-	return d.start(ctx, app, &fleet.Deployment{
-		App: req.App, Group: req.Group, Kind: fleet.KindDeploy, Ref: cmp.Or(req.Ref, app.Source.Ref), Force: req.Force, By: by,
+	if err := d.agreed(ctx, req); err != nil {
+		return nil, err
+	}
+	if req.Retry != "" {
+		return d.retry(ctx, app, req, by)
+	}
+	return d.start(ctx, app, req, &fleet.Deployment{Kind: fleet.KindDeploy, Ref: cmp.Or(req.Ref, app.Source.Ref), Force: req.Force, By: by})
+}
+
+// retry brings a deployment's revision to the minions that it failed on or did not get to.
+func (d *deployments) retry(ctx context.Context, app fleet.Application, req fleet.DeployRequest, by string) (*fleet.Deployment, error) {
+	before, err := d.journal.Deployment(ctx, req.Retry)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		return nil, &fleet.Problem{Message: fmt.Sprintf("unknown deployment %q", req.Retry), Hint: "brine history lists them", Exit: fleet.ExitUsage}
+	case err != nil:
+		return nil, err
+	case !before.Status.Ended():
+		return nil, &fleet.Problem{Message: fmt.Sprintf("deployment %s has not ended", before.ID), Hint: "brine watch " + string(before.ID), Exit: fleet.ExitUsage}
+	case before.Revision == nil:
+		return nil, &fleet.Problem{Message: fmt.Sprintf("deployment %s has built no revision", before.ID), Hint: "deploy again", Exit: fleet.ExitUsage}
+	}
+	var only []fleet.MinionID
+	for _, m := range before.Minions {
+		if m.Phase != fleet.Active && (m.Phase != fleet.Skipped || m.Away || before.Status.ExitCode() == fleet.ExitFailed) {
+			only = append(only, m.Minion)
+		}
+	}
+	if len(only) == 0 {
+		return nil, &fleet.Problem{Message: fmt.Sprintf("deployment %s missed no minion", before.ID), Exit: fleet.ExitUsage}
+	}
+	return d.start(ctx, app, req, &fleet.Deployment{
+		Kind: fleet.KindDeploy, Ref: before.Ref, Revision: before.Revision, Retries: before.ID, Only: only, Force: req.Force, By: by,
 	})
 }
 
@@ -126,8 +193,8 @@ func (d *deployments) rollback(ctx context.Context, req fleet.DeployRequest, by 
 	if err != nil {
 		return nil, err
 	}
-	return d.start(ctx, app, &fleet.Deployment{
-		App: req.App, Group: req.Group, Kind: fleet.KindRollback, Ref: revision.Origin.Ref, Revision: revision, Force: req.Force, By: by,
+	return d.start(ctx, app, req, &fleet.Deployment{
+		Kind: fleet.KindRollback, Ref: revision.Origin.Ref, Revision: revision, Force: req.Force, By: by,
 	})
 }
 
@@ -163,18 +230,34 @@ func (d *deployments) backTo(ctx context.Context, app fleet.AppName, req fleet.D
 	return &revision, nil
 }
 
-// start takes the group's lock and lets the rollout run.
-func (d *deployments) start(ctx context.Context, app fleet.Application, dep *fleet.Deployment) (*fleet.Deployment, error) {
-	if _, err := d.candidates(ctx, app, dep.Group); err != nil {
+// start takes the group's lock and lets the rollout run. What a plan refuses is refused here, before anything begins.
+func (d *deployments) start(ctx context.Context, app fleet.Application, req fleet.DeployRequest, dep *fleet.Deployment) (*fleet.Deployment, error) {
+	dep.App, dep.Group, dep.BreakGlass = req.App, req.Group, req.BreakGlass
+	dep.Created, dep.Status = time.Now(), fleet.Queued
+	group := *app.Groups[dep.Group]
+	dep.Strategy = req.Strategy.Apply(group.Strategy)
+	candidates, err := d.candidates(ctx, app, dep.Group)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	dep.Created, dep.Status, dep.Strategy = time.Now(), fleet.Queued, app.Groups[dep.Group].Strategy
+	if _, _, err := rollout.Batches(rollout.OrderOf(group, dep, dep.Created), d.rollout.Sick(ctx, group, candidates)); err != nil {
+		return nil, usage(err)
+	}
+	var records []fleet.Record
+	if err := d.locks.check(ctx, app, dep.Group, dep.By, dep.Created); err != nil {
+		if dep.BreakGlass == "" {
+			return nil, err
+		}
+		records = append(records, fleet.Record{Kind: fleet.DeploymentNote, Message: "break glass by " + dep.By + ": " + dep.BreakGlass + " (" + err.Error() + ")"})
+	}
 	dep.ID = newDeploymentID(dep.Created)
 	if dep.Previous, err = d.target(ctx, dep.App, dep.Group); err != nil {
 		return nil, err
 	}
-	if err := d.journal.BeginDeployment(ctx, dep); err != nil {
+	for i := range records {
+		records[i].App, records[i].Group, records[i].Deployment, records[i].By = dep.App, dep.Group, dep.ID, dep.By
+	}
+	if err := d.journal.BeginDeployment(ctx, dep, records...); err != nil {
 		if locked, ok := errors.AsType[*journal.LockedError](err); ok {
 			return nil, &fleet.Problem{Message: err.Error(), Hint: "brine watch " + string(locked.Holder.ID) + " shows it", Exit: fleet.ExitLocked}
 		}

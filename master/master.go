@@ -21,6 +21,7 @@ import (
 	balancers "github.com/brine-deploy/brine/master/balancer/all"
 	"github.com/brine-deploy/brine/master/blobs"
 	"github.com/brine-deploy/brine/master/build"
+	"github.com/brine-deploy/brine/master/gate"
 	"github.com/brine-deploy/brine/master/journal"
 	"github.com/brine-deploy/brine/master/journal/sqlite"
 	"github.com/brine-deploy/brine/master/keyring"
@@ -169,9 +170,10 @@ func (m *Master) wireRollouts(state string) error {
 		journal: m.journal, store: urls{m}, identities: identities{dir: filepath.Join(state, "identities"), mu: new(sync.Mutex)}, cacheDir: filepath.Join(state, "cache"),
 		builder: &build.Builder{Store: m.store, Scratch: filepath.Join(state, "scratch")},
 	}
-	m.rollout = &rollout.Rollout{Ledger: m.journal, Revisions: archives, Balancers: known, Log: m.log}
+	m.rollout = &rollout.Rollout{Ledger: m.journal, Revisions: archives, Balancers: known, Gate: gate.New(), Log: m.log}
 	m.deployments = &deployments{
 		apps: m.apps, journal: m.journal, roster: m.roster, revisions: archives, rollout: m.rollout, log: m.log, bringing: map[string]bool{},
+		locks: &locks{apps: m.apps, journal: m.journal},
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ var homes = map[string][]string{
 	"github.com/go-zeromq/zmq4":                                   {"pkg/bus"},
 	"github.com/klauspost/compress":                               {"pkg/archive"},
 	"github.com/prometheus/client_golang":                         {"returners/prometheus"},
-	"github.com/robfig/cron/v3":                                   {"master/rollout"},
+	"github.com/robfig/cron/v3":                                   {"pkg/freeze"},
 	"github.com/shirou/gopsutil/v4":                               {"minion/grains"},
 	"github.com/spf13/cobra":                                      {"cmd"},
 	"github.com/spf13/pflag":                                      {"pkg/config", "cmd"}, // the other half of cobra

@@ -70,7 +70,7 @@ func (b *Builder) Build(ctx context.Context, app fleet.Application, src source.S
 	}
 	rev = fleet.Revision{
 		Digest: packed.Digest, App: app.Name, Origin: origin, Recipe: Recipe(app), Size: packed.Size, Stored: stored,
-		Built: time.Now().UTC(), BuiltBy: by,
+		Room: packed.Room, Files: packed.Files + packed.Dirs, Built: time.Now().UTC(), BuiltBy: by,
 	}
 	if err := checkAppspec(tree, app.Build.Exclude); err != nil {
 		return fleet.Revision{}, err

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/brine-deploy/brine/pkg/exclude"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/yaml"
 )
@@ -40,6 +41,7 @@ func (c *appCheck) all() {
 	}
 	c.source()
 	c.build()
+	c.freezes(c.root.Get("freeze"), c.app.Freeze)
 	groups := c.root.Get("groups")
 	if len(groups.Pairs()) == 0 {
 		c.missing("no groups: an application needs at least one deployment group", groups)
@@ -91,20 +93,49 @@ func (c *appCheck) group(key, node *yaml.Node, g *fleet.Group) {
 			c.fail("target: "+err.Error(), node.Get("target"), key)
 		}
 	}
-	if g.Layout != "" {
-		if err := oneOf("releases")(g.Layout); err != nil {
-			c.fail("layout: "+err.Error(), node.Get("layout"), key)
-		}
-	}
+	c.layout(key, node, g)
 	c.paths(key, node, g)
 	if g.Keep < 0 {
 		c.fail("keep must not be negative", node.Get("keep"))
 	}
-	if g.Strategy.MaxFailures < 0 {
-		c.fail("max_failures must not be negative", node.Get("strategy", "max_failures"))
-	}
+	c.strategy(node.Get("strategy"), g.Strategy)
+	c.freezes(node.Get("freeze"), g.Freeze)
 	if g.Balancer != nil {
 		c.pool(node.Get("balancer"), g.Balancer)
+	}
+}
+
+// layouts are those that minions know.
+func layouts() []string { return []string{"releases", "copy"} }
+
+func (c *appCheck) layout(key, node *yaml.Node, g *fleet.Group) {
+	if g.Layout != "" {
+		if err := oneOf(layouts()...)(g.Layout); err != nil {
+			c.fail("layout: "+err.Error(), node.Get("layout"), key)
+		}
+	}
+	if g.Layout == "copy" && len(g.Shared) > 0 {
+		c.fail("shared has no meaning with layout copy: name the paths in copy.exclude, which keeps them", node.Get("shared"))
+	}
+	for i, at := range node.Get("secrets").Items() {
+		if i < len(g.Secrets) && g.Env[g.Secrets[i]] == "" {
+			c.fail("secrets: the name of a variable in env is wanted", at)
+		}
+	}
+	if g.Copy == nil {
+		return
+	}
+	at := node.Get("copy")
+	if g.Layout != "copy" {
+		c.fail("copy has a meaning with layout copy only", at)
+	}
+	for i, pattern := range at.Get("exclude").Items() {
+		if i >= len(g.Copy.Exclude) {
+			return
+		}
+		if err := exclude.Check(g.Copy.Exclude[i]); err != nil {
+			c.fail("copy.exclude: "+err.Error(), pattern)
+		}
 	}
 }
 
