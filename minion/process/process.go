@@ -153,7 +153,7 @@ func (s Spec) wait(ctx context.Context, cmd *exec.Cmd) error {
 	case <-ctx.Done():
 	}
 	endGroup(cmd.Process.Pid, s.grace())
-	<-ended
+	_ = <-ended // how it ended is known
 	EndMarked(s.Mark, s.grace())
 	if cause := context.Cause(ctx); !errors.Is(cause, ErrTime) {
 		return s.errorf(ErrStopped, "was stopped: %w", cause)

@@ -91,6 +91,12 @@ groups:
 		"d.yml": "groups:\n  web:\n    traget: web*\n    root: ../x\n",
 		"e.yml": "name: e\nsource: {url: x}\n",
 		"f.yml": "a: [\n",
+		"h.yml": `name: h
+source: {url: x}
+groups:
+  a: {target: "*", root: /a, layout: copy, shared: [log/], secrets: [TOKEN], copy: {exclude: [ok, "[a"]}}
+  b: {target: "*", root: /b, copy: {delete: true}}
+`,
 		"g.yml": "",
 	})
 	_, err := config.LoadApplications(dir, checks)
@@ -122,6 +128,10 @@ groups:
 		`e.yml:1:1: no groups`,
 		`f.yml:2:1: `,
 		`g.yml:1:1: source.url is missing`,
+		`h.yml:4:52: shared has no meaning with layout copy: name the paths in copy.exclude`,
+		`h.yml:4:70: secrets: the name of a variable in env is wanted`,
+		`h.yml:4:99: copy.exclude: [ has no ]`,
+		`h.yml:5:36: copy has a meaning with layout copy only`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing: %s", want)

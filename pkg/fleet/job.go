@@ -66,10 +66,13 @@ type ReleaseOrder struct {
 	Shared     []string          `json:"shared,omitempty"`
 	Keep       int               `json:"keep"`
 	Hooks      string            `json:"hooks,omitempty"`
+	Copy       *CopyOptions      `json:"copy,omitempty"`
 	RunAs      string            `json:"runas,omitempty"`
 	Env        map[string]string `json:"env,omitempty"`
-	Timeout    Duration          `json:"timeout"`         // of the whole job
-	Force      bool              `json:"force,omitempty"` // install afresh also when it is live or kept already
+	Secrets    []string          `json:"secrets,omitempty"` // names in Env
+	Timeout    Duration          `json:"timeout"`           // of the whole job
+	Force      bool              `json:"force,omitempty"`   // install afresh also when it is live or kept already
+	Test       bool              `json:"test,omitempty"`    // touch nothing: the result's Changes say what would be done
 }
 
 // ReleaseResult is what deploy.release gives, whatever the outcome.
@@ -80,4 +83,8 @@ type ReleaseResult struct {
 	Serving  bool          `json:"serving"`            // Live is whole and its start hooks succeeded: it may be put into its pools
 	Skipped  string        `json:"skipped,omitempty"`  // why nothing was done, for example "already at this revision"
 	Events   []EventResult `json:"events"`
+	Changes  []string      `json:"changes,omitempty"` // of an order with Test: a line for each, in order; at most MaxChanges
 }
+
+// MaxChanges bounds what a ReleaseResult lists; one more line says how many there are beyond.
+const MaxChanges = 1000
