@@ -22,6 +22,8 @@ type Packed struct {
 	Digest fleet.Digest
 	Size   int64 // bytes of the archive
 	Files  int   // files and links
+	Dirs   int   // directories
+	Room   int64 // bytes that the tree takes on a disk of 4 KiB blocks
 }
 
 // Pack is PackAt with the Unix epoch as the time of all files.
@@ -61,7 +63,7 @@ func PackAt(ctx context.Context, w io.Writer, dir string, exclude []string, mtim
 	if err != nil {
 		return Packed{}, err
 	}
-	return Packed{Digest: fleet.Digest(hex.EncodeToString(hash.Sum(nil))), Size: count.n, Files: p.files}, nil
+	return Packed{Digest: fleet.Digest(hex.EncodeToString(hash.Sum(nil))), Size: count.n, Files: p.files, Dirs: p.dirs, Room: p.room}, nil
 }
 
 type packer struct {
@@ -71,6 +73,8 @@ type packer struct {
 	links links
 	mtime time.Time
 	files int
+	dirs  int
+	room  int64
 	err   error // the first one
 }
 
@@ -105,6 +109,8 @@ func (p *packer) add(name string, d fs.DirEntry) error {
 	h := &tar.Header{Format: tar.FormatPAX, Name: name, ModTime: p.mtime}
 	switch kind := d.Type(); kind {
 	case fs.ModeDir:
+		p.dirs++
+		p.room += block
 		h.Typeflag, h.Name, h.Mode = tar.TypeDir, name+"/", 0o755
 		return p.tar.WriteHeader(h)
 	case fs.ModeSymlink:
@@ -115,6 +121,7 @@ func (p *packer) add(name string, d fs.DirEntry) error {
 		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, target, 0o777
 		p.links[name] = target
 		p.files++
+		p.room += block
 		return p.tar.WriteHeader(h)
 	case 0:
 		p.files++
@@ -135,6 +142,7 @@ func (p *packer) addFile(h *tar.Header) error {
 		return err
 	}
 	h.Typeflag, h.Size, h.Mode = tar.TypeReg, info.Size(), 0o644
+	p.room += (h.Size + block - 1) / block * block
 	if info.Mode()&0o100 != 0 {
 		h.Mode = 0o755
 	}
@@ -147,6 +155,9 @@ func (p *packer) addFile(h *tar.Header) error {
 	}
 	return err
 }
+
+// block is what most file systems give out at once.
+const block = 4 << 10
 
 func describe(kind fs.FileMode) string {
 	switch {

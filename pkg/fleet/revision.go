@@ -16,9 +16,11 @@ type Revision struct {
 	Digest  Digest    `json:"digest"`
 	App     AppName   `json:"app"`
 	Origin  Origin    `json:"origin"`
-	Recipe  string    `json:"recipe"` // digest of the build settings: the same commit built otherwise is another revision
-	Size    int64     `json:"size"`   // bytes of the archive before encryption
-	Stored  int64     `json:"stored"` // bytes in the store
+	Recipe  string    `json:"recipe"`          // digest of the build settings: the same commit built otherwise is another revision
+	Size    int64     `json:"size"`            // bytes of the archive before encryption
+	Stored  int64     `json:"stored"`          // bytes in the store
+	Room    int64     `json:"room,omitempty"`  // bytes that its tree takes on a disk of 4 KiB blocks; 0: not known
+	Files   int       `json:"files,omitempty"` // files, links and directories of its tree; 0: not known
 	Built   time.Time `json:"built"`
 	BuiltBy string    `json:"built_by"`
 }
