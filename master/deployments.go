@@ -235,6 +235,9 @@ func (d *deployments) start(ctx context.Context, app fleet.Application, req flee
 	dep.App, dep.Group, dep.BreakGlass = req.App, req.Group, req.BreakGlass
 	dep.Created, dep.Status = time.Now(), fleet.Queued
 	group := *app.Groups[dep.Group]
+	if dep.Kind == fleet.KindRollback || dep.Retries != "" { // what went before was the canary
+		group.Strategy.Canary = nil
+	}
 	dep.Strategy = req.Strategy.Apply(group.Strategy)
 	candidates, err := d.candidates(ctx, app, dep.Group)
 	if err != nil {

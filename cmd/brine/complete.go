@@ -34,3 +34,22 @@ func (c *cli) completeGroup(cmd *cobra.Command, args []string, _ string) ([]stri
 	slices.Sort(names)
 	return slices.Compact(names), nothing
 }
+
+// completeDeployment completes the id of a deployment with the latest ones.
+func (c *cli) completeDeployment(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const nothing = cobra.ShellCompDirectiveNoFileComp
+	if len(args) > 0 || c.load(cmd) != nil {
+		return nil, nothing
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var list []fleet.Deployment
+	if err := c.master.get(ctx, "/v1/deployments", nil, &list); err != nil {
+		return nil, nothing
+	}
+	ids := make([]string, len(list))
+	for i, d := range list {
+		ids[i] = string(d.ID)
+	}
+	return ids, nothing
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,7 @@ the following only: the deployment goes on, and the exit code is 1.
 // start is how a deployment or a rollback is started and followed.
 type start struct {
 	yes, detach bool
+	lockWait    time.Duration // for a lock to be free
 }
 
 func (s *start) flags(cmd *cobra.Command) {
@@ -27,9 +30,14 @@ func (s *start) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.detach, "detach", false, "print the deployment's id and do not wait for its end")
 }
 
+// lockFlags say what to do when the group is locked or frozen.
+func (s *start) lockFlags(cmd *cobra.Command, req *fleet.DeployRequest) {
+	cmd.Flags().DurationVar(&s.lockWait, "lock-wait", 0, "wait that long for the group to be free")
+	cmd.Flags().StringVar(&req.BreakGlass, "break-glass", "", "why a freeze or a lock is passed over; it is written down")
+}
+
 func (c *cli) deployCommand() *cobra.Command {
-	var ref string
-	var force bool
+	var req fleet.DeployRequest
 	var s start
 	cmd := &cobra.Command{
 		Use:   "deploy APP GROUP",
@@ -41,7 +49,7 @@ func (c *cli) deployCommand() *cobra.Command {
 		Args:              positional,
 		ValidArgsFunction: c.completeGroup,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
-			req := fleet.DeployRequest{App: fleet.AppName(args[0]), Group: fleet.GroupName(args[1]), Ref: ref, Force: force}
+			req.App, req.Group = fleet.AppName(args[0]), fleet.GroupName(args[1])
 			if c.interactive() && !s.yes {
 				if agreed, err := c.agreePlan(ctx, req); err != nil || !agreed {
 					return err
@@ -50,9 +58,12 @@ func (c *cli) deployCommand() *cobra.Command {
 			return c.launch(ctx, "/v1/deployments", req, s)
 		}),
 	}
-	cmd.Flags().StringVar(&ref, "ref", "", "branch, tag, commit or revision digest (default: the application's ref)")
-	cmd.Flags().BoolVar(&force, "force", false, "also minions that are at the revision already")
+	cmd.Flags().StringVar(&req.Ref, "ref", "", "branch, tag, commit or revision digest (default: the application's ref)")
+	cmd.Flags().BoolVar(&req.Force, "force", false, "also minions that are at the revision already")
+	cmd.Flags().StringVar(&req.Plan, "plan", "", "id of a plan (brine plan): refuse if it would be another now")
 	s.flags(cmd)
+	s.lockFlags(cmd, &req)
+	strategyFlags(cmd, &req)
 	return cmd
 }
 
@@ -76,12 +87,36 @@ func (c *cli) agreePlan(ctx context.Context, req fleet.DeployRequest) (bool, err
 	return agreed, err
 }
 
-// launch asks the master to start a deployment, and follows it.
+// launch asks the master to start a deployment, and follows it. A locked group is asked for again until it is free.
 func (c *cli) launch(ctx context.Context, path string, req fleet.DeployRequest, s start) error {
 	var d fleet.Deployment
-	if err := c.master.post(ctx, path, nil, req, &d); err != nil {
-		return err
+	told := false
+	for limit := c.now().Add(s.lockWait); ; {
+		err := c.master.post(ctx, path, nil, req, &d)
+		var problem *fleet.Problem
+		if err == nil {
+			return c.begun(ctx, d, s)
+		}
+		if !errors.As(err, &problem) || problem.Exit != fleet.ExitLocked || !c.now().Before(limit) {
+			return err
+		}
+		if !told {
+			c.sayf("%s; waiting\n", problem.Message)
+			told = true
+		}
+		select {
+		case <-time.After(lockPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+}
+
+// lockPoll is how often a locked group is asked for.
+const lockPoll = time.Second
+
+// begun tells of a deployment that was started, or told something, and follows it.
+func (c *cli) begun(ctx context.Context, d fleet.Deployment, s start) error {
 	switch {
 	case s.detach && c.json:
 		return c.printJSON(d)

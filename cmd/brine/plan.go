@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,7 @@ Exit codes:
 	}
 	cmd.Flags().StringVar(&req.Ref, "ref", "", "branch, tag, commit or revision digest (default: the application's ref)")
 	cmd.Flags().BoolVar(&req.Force, "force", false, "also minions that are at the revision already")
+	strategyFlags(cmd, &req)
 	return cmd
 }
 
@@ -80,10 +82,29 @@ func planLines(p fleet.Plan, now time.Time) []progress.Line {
 	for _, line := range text.Table([]string{"MINION", "BATCH", "CURRENT", "ACTION", "MEMBER"}, planRows(p)) {
 		lines = append(lines, progress.Line{Text: "  " + line})
 	}
+	for _, pause := range p.Pauses {
+		lines = append(lines, progress.Line{Text: "  after " + pauseText(*pause)})
+	}
 	for _, warning := range p.Warnings {
 		lines = append(lines, progress.Line{Text: "warning: " + text.Line(warning), Tone: progress.Busy})
 	}
-	return append(lines, progress.Line{Text: verdict(p)})
+	last := verdict(p)
+	if p.ID != "" {
+		last += "; plan " + p.ID
+	}
+	return append(lines, progress.Line{Text: last})
+}
+
+// pauseText says what comes between two parts of a rollout.
+func pauseText(p fleet.Pause) string {
+	var what []string
+	if p.Bake > 0 {
+		what = append(what, "watch for "+text.Duration(time.Duration(p.Bake)))
+	}
+	if p.Approve {
+		what = append(what, "wait for an approval")
+	}
+	return fmt.Sprintf("batch %d (%s): %s", p.After+1, p.Stage, strings.Join(what, ", then "))
 }
 
 func originText(o fleet.Origin, now time.Time) string {
@@ -106,6 +127,9 @@ func strategyText(p fleet.Plan) string {
 		batch = "1"
 	}
 	out := "batches of " + batch
+	if p.Strategy.Window {
+		out = "rolling, " + batch + " at once"
+	}
 	if p.Strategy.MinHealthy.Value > 0 {
 		out += ", " + p.Strategy.MinHealthy.String() + " stay in service"
 	}
@@ -124,7 +148,7 @@ func strategyText(p fleet.Plan) string {
 func planRows(p fleet.Plan) []text.Row {
 	var rows []text.Row
 	for _, m := range p.Minions {
-		batch, action := strconv.Itoa(m.Batch+1), "deploy"
+		batch, action := strings.TrimSpace(strconv.Itoa(m.Batch+1)+" "+m.Stage), "deploy"
 		if m.Skip != "" {
 			batch, action = "", "skip: "+m.Skip
 		}

@@ -11,13 +11,13 @@ import (
 )
 
 func (c *cli) rollbackCommand() *cobra.Command {
-	var to string
+	var req fleet.DeployRequest
 	var s start
 	cmd := &cobra.Command{
 		Use:   "rollback APP GROUP",
 		Short: "Bring an earlier revision back",
 		Long: `Bring an earlier revision of an application back to a group: the one before, or that of --to.
-It is stored, so neither its source nor a build is needed.
+It is stored, so neither its source nor a build is needed. There is no canary, unless --canary.
 
 On a terminal it asks first, unless --yes. Then it is followed as brine deploy does.
 
@@ -27,7 +27,7 @@ On a terminal it asks first, unless --yes. Then it is followed as brine deploy d
 		Args:              positional,
 		ValidArgsFunction: c.completeGroup,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
-			req := fleet.DeployRequest{App: fleet.AppName(args[0]), Group: fleet.GroupName(args[1]), Ref: to}
+			req.App, req.Group = fleet.AppName(args[0]), fleet.GroupName(args[1])
 			if c.interactive() && !s.yes {
 				if agreed, err := c.agreeRollback(ctx, req); err != nil || !agreed {
 					return err
@@ -36,8 +36,10 @@ On a terminal it asks first, unless --yes. Then it is followed as brine deploy d
 			return c.launch(ctx, "/v1/rollbacks", req, s)
 		}),
 	}
-	cmd.Flags().StringVar(&to, "to", "", "digest or ref of the revision (default: the one before)")
+	cmd.Flags().StringVar(&req.Ref, "to", "", "digest or ref of the revision (default: the one before)")
 	s.flags(cmd)
+	s.lockFlags(cmd, &req)
+	strategyFlags(cmd, &req)
 	return cmd
 }
 

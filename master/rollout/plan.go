@@ -26,9 +26,8 @@ func (c Candidate) serves() bool {
 // Order is what a plan is asked for.
 type Order struct {
 	Group    fleet.Group
-	Revision fleet.Digest // empty: not built yet, so no minion can be at it
-	Force    bool         // also minions that are at the revision already
-	NoCanary bool
+	Revision fleet.Digest     // empty: not built yet, so no minion can be at it
+	Force    bool             // also minions that are at the revision already
 	Only     []fleet.MinionID // of a retry: nobody else; all when empty
 	Now      time.Time
 }
@@ -132,7 +131,7 @@ type stage struct {
 func stagesOf(order Order, chosen []Candidate) []stage {
 	s := order.Group.Strategy
 	stages := zonesOf(s, chosen)
-	if s.Canary == nil || order.NoCanary || len(stages) == 0 {
+	if s.Canary == nil || len(stages) == 0 {
 		return stages
 	}
 	first := &stages[0]

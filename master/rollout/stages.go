@@ -18,7 +18,7 @@ const look = time.Second
 // OrderOf is what a deployment asks of its plan.
 func OrderOf(group fleet.Group, d *fleet.Deployment, now time.Time) Order {
 	group.Strategy = d.Strategy
-	o := Order{Group: group, Force: d.Force, Only: d.Only, NoCanary: d.Kind != fleet.KindDeploy || d.Retries != "", Now: now}
+	o := Order{Group: group, Force: d.Force, Only: d.Only, Now: now}
 	if d.Revision != nil {
 		o.Revision = d.Revision.Digest
 	}
