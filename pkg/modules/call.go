@@ -22,7 +22,9 @@ var (
 func All() map[string]Function {
 	all := map[string]Function{}
 	for _, family := range []map[string]Function{
-		cmdFamily(), configFamily(), defaultsFamily(), environFamily(), grainsFamily(), pillarFamily(), slsutilFamily(), sysFamily(), testFamily(),
+		cmdFamily(), configFamily(), cpFamily(), defaultsFamily(), diskFamily(), environFamily(), fileFamily(), fileFindFamily(),
+		grainsFamily(), groupFamily(), hashutilFamily(), matchFamily(), networkFamily(), pillarFamily(), pkgFamily(),
+		serviceFamily(), slsutilFamily(), statusFamily(), sysFamily(), testFamily(), userFamily(),
 	} {
 		maps.Copy(all, family)
 	}

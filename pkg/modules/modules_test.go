@@ -84,6 +84,45 @@ func TestFunctionsAnswerAsSaltsDo(t *testing.T) {
 		{"cmd.run_stdout", `["sleep 5"]`, `{"timeout": 1}`, `"sleep 5 : Timed out after 1 seconds"`},
 		{"cmd.has_exec", `["sh"]`, "", `true`},
 		{"cmd.which", `["no-such-program"]`, "", `null`},
+		{"match.compound", `["G@os:Debian and case*"]`, "", `true`},
+		{"match.compound", `["N@deb and not casemin"]`, "", `false`},
+		{"match.glob", `["x*"]`, "", `false`},
+		{"match.glob", `["x*", "xyz"]`, "", `true`},
+		{"match.grain", `["nested|a|b|deep", "|"]`, "", `true`},
+		{"match.pillar_exact", `["users:zed:uid:100*"]`, "", `false`},
+		{"match.list", `["other, casemin"]`, "", `false`},
+		{"match.list", `[["other", "casemin"]]`, "", `true`},
+		{"match.filter_by", `[{"G@os:Red*": 1, "case*": {"a": 1}}]`, `{"merge": {"b": 2}}`, `{"a": 1, "b": 2}`},
+		{"file.join", `["/a", "b/", "c"]`, "", `"/a/b/c"`},
+		{"file.join", `["/a", "/b"]`, "", `"/b"`},
+		{"file.basename", `["/a/b/"]`, "", `""`},
+		{"file.dirname", `["/a/b/"]`, "", `"/a/b"`},
+		{"file.dirname", `["/a"]`, "", `"/"`},
+		{"file.file_exists", `["/etc"]`, "", `false`},
+		{"file.directory_exists", `["/etc"]`, "", `true`},
+		{"file.read", `["testdata/files/map.jinja"]`, "", `"x\n"`},
+		{"file.contains", `["testdata/files/web/init.sls", "a: 1"]`, "", `true`},
+		{"file.contains_regex", `["testdata/files/web/init.sls", "1"]`, "", `false`},
+		{"file.search", `["testdata/files/web/init.sls", "1$"]`, "", `true`},
+		{"file.get_hash", `["testdata/files/map.jinja", "md5"]`, "", `"401b30e3b8b5d629635a5c613cdb7919"`},
+		{"file.check_hash", `["testdata/files/map.jinja", "401b30e3b8b5d629635a5c613cdb7919"]`, "", `true`},
+		{"file.find", `["testdata/files"]`, `{"name": "*.sls", "maxdepth": 2, "type": "f"}`, `["testdata/files/web/init.sls"]`},
+		{"cp.get_file_str", `["salt://map.jinja"]`, "", `"x\n"`},
+		{"cp.get_file_str", `["salt://no"]`, "", `false`},
+		{"cp.list_states", `[]`, "", `["web", "web.sub.db"]`},
+		{"cp.list_master_dirs", `[]`, "", `["web", "web/sub"]`},
+		{"cp.hash_file", `["salt://map.jinja"]`, "", `{"hash_type": "sha256", "hsum": "73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac"}`},
+		{"slsutil.dir_exists", `["web/sub"]`, "", `true`},
+		{"slsutil.findup", `["web/sub", ["no", "map.jinja"]]`, "", `"map.jinja"`},
+		{"hashutil.digest", `["hello"]`, "", `"5d41402abc4b2a76b9719d911017c592"`},
+		{"network.in_subnet", `["10.0.0.0/8", "10.1.2.3"]`, "", `true`},
+		{"network.ip_addrs", `["lo"]`, `{"include_loopback": true, "cidr": "127.0.0.1/32"}`, `["127.0.0.1"]`},
+		{"user.info", `["no-such-user"]`, "", `{}`},
+		{"group.info", `["root"]`, "", `{"name": "root", "passwd": "x", "gid": 0, "members": []}`},
+		{"pkg.version_cmp", `["1:1.0", "2.0"]`, "", `1`},
+		{"pkg.version_cmp", `["1.2-1", "1.10"]`, "", `-1`},
+		{"pkg.version_cmp", `["1.0~rc1", "1.0"]`, "", `-1`},
+		{"service.available", `["no-such-service"]`, "", `false`},
 		{"sys.list_functions", `["test.p*"]`, "", `["test.ping"]`},
 		{"sys.argspec", `["grains.has_value"]`, "", `{"grains.has_value": {"args": ["key"], "varargs": false}}`},
 	} {
@@ -104,7 +143,7 @@ func TestCallsThatCannotRunSayWhy(t *testing.T) {
 		{"nope.func", `[]`, "", modules.ErrUnknown, "sys.list_functions"},
 		{"pillar.get", `[]`, "", modules.ErrArguments, "key must be given"},
 		{"grains.has_value", `["a", "b"]`, "", modules.ErrArguments, "not 2"},
-		{"pillar.get", `["a"]`, `{"defualt": 1}`, modules.ErrArguments, "default"},
+		{"pillar.get", `["a"]`, `{"otherwise": 1}`, modules.ErrArguments, "default"},
 		{"pillar.get", `["a"]`, `{"key": "b"}`, modules.ErrArguments, "twice"},
 		{"cmd.run", `["echo 'a"]`, "", modules.ErrArguments, "quote"},
 		{"cmd.run", `[""]`, "", modules.ErrArguments, "cmd.run 'uptime'"},
@@ -139,6 +178,30 @@ func TestNothingThatAFunctionGivesIsItsEnvironmentsOwn(t *testing.T) {
 	got.(*data.Map).Set("zed", "changed")
 	if after, _ := call(t, e, "pillar.get", `["users:zed:uid"]`, ""); after != int64(1001) {
 		t.Errorf("the pillar was changed: %v", after)
+	}
+}
+
+func TestThisHostIsDescribed(t *testing.T) {
+	for name, key := range map[string]string{
+		"disk.usage": "/", "status.loadavg": "15-min", "status.meminfo": "MemTotal", "status.uptime": "seconds", "status.cpuinfo": "processor",
+		"network.interfaces": "lo", "environ.items": "PATH", "status.diskusage": "/",
+	} {
+		got, err := call(t, env(t), name, "[]", "")
+		m, _ := got.(*data.Map)
+		if v, ok := m.Get(key); err != nil || !ok || v == nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	got, err := call(t, env(t), "user.info", `["root"]`, "")
+	if home, _ := got.(*data.Map).Get("home"); err != nil || home != "/root" {
+		t.Errorf("%v, %v", got, err)
+	}
+	got, err = call(t, env(t), "file.stats", `["/etc/passwd"]`, "")
+	if kind, _ := got.(*data.Map).Get("type"); err != nil || kind != "file" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err = call(t, env(t), "cp.cache_file", `["salt://web/init.sls"]`, ""); err != nil || !strings.HasSuffix(got.(string), "/files/base/web/init.sls") {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
