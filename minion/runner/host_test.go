@@ -91,7 +91,7 @@ func scratch(t *testing.T) string {
 
 func (h *host) config() Config {
 	return Config{
-		StateDir: h.state, Minion: "web1", MasterHost: "127.0.0.1", Version: "test", Grace: 300 * time.Millisecond,
+		StateDir: h.state, Minion: "web1", MasterHost: "127.0.0.1", Version: "test", Grace: 300 * time.Millisecond, Retry: time.Millisecond,
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -103,7 +103,6 @@ func (h *host) boot() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	r.retry = time.Millisecond
 	h.Runner = r
 }
 

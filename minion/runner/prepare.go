@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/brine-deploy/brine/pkg/archive"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -77,9 +74,8 @@ func (d *deploy) kept() (*record, error) {
 
 // fetch downloads, unpacks and checks the new release, and only then gives it its place.
 func (d *deploy) fetch(ctx context.Context) (notes []string, err error) {
-	free := freeBytes(d.site.dir)
-	if free < d.order.Revision.Size {
-		return nil, d.diskFull(free)
+	if err := d.r.fetch.CheckRoom(d.order); err != nil {
+		return nil, err
 	}
 	staging := path.Join(stagingDir, string(d.j.Job))
 	if err := d.site.root.Mkdir(staging, 0o755); err != nil {
@@ -88,9 +84,8 @@ func (d *deploy) fetch(ctx context.Context) (notes []string, err error) {
 	if err := d.site.root.Chmod(staging, 0o755); err != nil {
 		return nil, fmt.Errorf("make staging: %w", err)
 	}
-	if err := d.unpack(ctx, staging); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return nil, d.diskFull(free)
-	} else if err != nil {
+	way, err := d.unpack(ctx, staging)
+	if err != nil {
 		return nil, err
 	}
 	d.r.reached("unpacked")
@@ -111,28 +106,21 @@ func (d *deploy) fetch(ctx context.Context) (notes []string, err error) {
 	if err := checkShared(tree, o.Shared); err != nil {
 		return nil, err
 	}
+	if way != "" {
+		notes = append(notes, way)
+	}
 	d.next = rec
 	d.remember(rec, found)
 	return notes, d.place(staging)
 }
 
-func (d *deploy) unpack(ctx context.Context, staging string) error {
-	sealed, err := d.r.open(ctx, d.order.URL)
-	if err != nil {
-		return err
-	}
-	defer sealed.Close()
-	var plain io.Reader
-	if plain, err = archive.Open(sealed, d.order.Identity); err == nil {
-		err = archive.Unpack(ctx, plain, filepath.Join(d.site.dir, staging), d.order.Revision.Digest, archive.Limits{})
-	}
-	if sealed.err != nil {
-		return sealed.err // clearer than what the decoder makes of it
-	}
+// unpack gets the tree, and tells of the way that it came.
+func (d *deploy) unpack(ctx context.Context, staging string) (string, error) {
+	way, err := d.r.fetch.Unpack(ctx, d.order, filepath.Join(d.site.dir, staging))
 	if errors.Is(err, archive.ErrAltered) || errors.Is(err, archive.ErrDigest) {
-		return fmt.Errorf("%w; remove it from the store and deploy its ref, which builds it again", err)
+		return "", fmt.Errorf("%w; remove it from the store and deploy its ref, which builds it again", err)
 	}
-	return err
+	return way, err
 }
 
 // place makes the release visible; its record comes first, so that a release without one is not ours.
@@ -146,34 +134,4 @@ func (d *deploy) place(staging string) error {
 	}
 	d.r.reached("placed")
 	return syncDir(d.site.root, releasesDir)
-}
-
-func (d *deploy) diskFull(free int64) error {
-	return fmt.Errorf("disk full on %s: needs more than the %s that were free (the packed archive alone has %s): make room there, or lower keep",
-		d.site.dir, size(free), size(d.order.Revision.Size))
-}
-
-// freeBytes is what this process may still write.
-func freeBytes(dir string) int64 {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 1 << 62 // unknown: writing will tell
-	}
-	blocks := st.Bavail
-	if os.Geteuid() == 0 {
-		blocks = st.Bfree
-	}
-	return int64(blocks) * st.Bsize //nolint:gosec // no file system is as big
-}
-
-func size(n int64) string {
-	for _, unit := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if n >= unit.bytes {
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(unit.bytes), unit.name)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }

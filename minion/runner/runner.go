@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/brine-deploy/brine/minion/fetch"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	Log        *slog.Logger   // discarded when nil
 	Version    string
 	Grace      time.Duration // from TERM to KILL of a script that is over its time; 5 s when zero
+	Retry      time.Duration // before the second try of a download; 250 ms when zero
 }
 
 // Runner runs the deployments of this host. Its methods may be called concurrently: jobs of one root wait for each
@@ -38,13 +40,12 @@ type Config struct {
 type Runner struct {
 	cfg     Config
 	state   *os.Root
-	retry   time.Duration     // first pause of the back-off of a download
+	fetch   *fetch.Fetcher
 	reached func(step string) // test seam: called at every border between two steps
 }
 
 // New makes a Runner. Call Recover before the first Release.
 func New(cfg Config) (*Runner, error) {
-	cfg.HTTP = cmp.Or(cfg.HTTP, http.DefaultClient)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
 	var err error
@@ -60,7 +61,13 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state directory: %w", err)
 	}
-	return &Runner{cfg: cfg, state: state, retry: 250 * time.Millisecond, reached: func(string) {}}, nil
+	fetcher, err := fetch.New(fetch.Config{
+		Dir: filepath.Join(cfg.StateDir, "archives"), MasterHost: cfg.MasterHost, HTTP: cfg.HTTP, Log: cfg.Log, Version: cfg.Version, Pause: cfg.Retry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{cfg: cfg, state: state, fetch: fetcher, reached: func(string) {}}, nil
 }
 
 // Release makes the ordered revision live. It returns when that is done, or when the host is back at the release before;
