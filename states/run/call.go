@@ -1,0 +1,230 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/brine-deploy/brine/pkg/data"
+	"github.com/brine-deploy/brine/pkg/modules"
+	"github.com/brine-deploy/brine/pkg/yaml"
+	"github.com/brine-deploy/brine/states/compile"
+	"github.com/brine-deploy/brine/states/state"
+)
+
+// internal are the arguments that are the engine's; a function gets one only when its Params name it.
+var internal = []string{
+	"onchanges", "onchanges_any", "onfail", "onfail_any", "onfail_all", "onfail_stop", "prereq", "prerequired", "watch",
+	"watch_any", "require", "require_any", "listen", "onchanges_in", "onfail_in", "prereq_in", "watch_in", "require_in",
+	"listen_in", "use", "use_in", "check_cmd", "cmd_opts_exclude", "failhard", "onlyif", "unless", "creates", "retry",
+	"order", "parallel", "reload_modules", "reload_grains", "reload_pillar", "runas", "runas_password", "fire_event",
+	"saltenv", "umask", "aggregate", "name_order", "provider",
+}
+
+// own are the arguments of a chunk that are its function's.
+func own(c *compile.Chunk, params []string) *data.Map {
+	out := &data.Map{}
+	for k, v := range c.Args.All() {
+		name, _ := k.(string)
+		if strings.HasPrefix(name, "__") || slices.Contains(internal, name) && (name == "umask" || !slices.Contains(params, name)) {
+			continue
+		}
+		out.Set(k, v)
+	}
+	return out
+}
+
+// result begins the result of a chunk.
+func (r *Runner) result(c *chunk, v state.Verdict, reason, comment string) *Result {
+	return &Result{
+		Result: state.Result{Verdict: v, Reason: reason, Comment: comment},
+		ID:     c.ID, SLS: c.SLS, State: c.State, Fun: c.Fun, Name: c.Name,
+		Start: time.Now(), number: r.next(),
+	}
+}
+
+// call calls a state: its guards, its function, its checks, and again where it asks for that. A parallel one goes on by
+// itself until its done is closed.
+func (r *Runner) call(ctx context.Context, c *chunk) *Result {
+	f, bad := r.function(c)
+	if bad != nil {
+		return bad
+	}
+	var res *Result
+	if c.prereq { // a look only, which is no run of its own
+		res = &Result{ID: c.ID, SLS: c.SLS, State: c.State, Fun: c.Fun, Name: c.Name, Start: time.Now()}
+	} else {
+		res = r.result(c, state.False, "", "")
+	}
+	res.ran = true
+	frozen := *c // what a parallel state sees does not change under it
+	once := func() { r.attempts(ctx, &frozen, f, res) }
+	if parallel, _ := c.Args.Get("parallel"); modules.Truth(parallel) && !c.prereq {
+		res.done = make(chan struct{})
+		go func() {
+			defer close(res.done)
+			once()
+		}()
+		return res
+	}
+	defer umask(c)()
+	once()
+	return res
+}
+
+// umask sets the process's umask as a state asks for, and gives what sets it back.
+func umask(c *chunk) (restore func()) {
+	v, _ := c.Args.Get("umask")
+	mask, err := strconv.ParseUint(modules.Text(v), 8, 12)
+	if v == nil || err != nil {
+		return func() {}
+	}
+	before := syscall.Umask(int(mask))
+	return func() { syscall.Umask(before) }
+}
+
+// function finds what a chunk calls; bad is the result when there is no such function.
+func (r *Runner) function(c *chunk) (f state.Function, bad *Result) {
+	if c.BadName != nil {
+		return f, r.result(c, state.False, BadArguments, fmt.Sprintf("ID '%s' in SLS '%s' is not formed as a string", modules.Text(c.BadName), c.SLS))
+	}
+	f, ok := r.Families[c.State][c.Fun]
+	if ok && (!c.watched || f.Watch != nil) {
+		return f, nil
+	}
+	full := c.State + "." + c.Fun
+	if c.watched {
+		full = c.State + ".mod_watch"
+	}
+	comment := fmt.Sprintf("State '%s' was not found", full)
+	if c.SLS != "" {
+		comment += fmt.Sprintf(" in SLS '%s' (%s)", c.SLS, c.Place())
+	}
+	if near := yaml.Nearest(full, r.known()); near != "" && !c.watched {
+		comment += fmt.Sprintf("; did you mean %s?", near)
+	}
+	return f, r.result(c, state.False, NoSuchFunction, comment+fmt.Sprintf("\nReason: '%s' is not available.\n", full))
+}
+
+// known are the names of all states.
+func (r *Runner) known() (all []string) {
+	for family, functions := range r.Families {
+		for name := range functions {
+			all = append(all, family+"."+name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// attempts makes the state true, and tries again as its retry says.
+func (r *Runner) attempts(ctx context.Context, c *chunk, f state.Function, res *Result) {
+	started := time.Now()
+	r.attempt(ctx, c, f, res)
+	defer func() { res.Start, res.Duration = started, time.Since(started) }()
+	v, given := c.Args.Get("retry")
+	if !given || c.prereq {
+		return
+	}
+	retry := readRetry(v)
+	if r.Test {
+		res.Comment += "  " + retry.String()
+		return
+	}
+	var before []string
+	for n := 1; retry.again(n, res.Verdict) && retry.wait(ctx); n++ {
+		before = append(before, fmt.Sprintf("Attempt %d: Returned a result of \"%s\", with the following comment: %q", n, modules.Text(Value(res.Verdict)), res.Comment))
+		res.Result, res.skipWatch = state.Result{}, false
+		r.attempt(ctx, c, f, res)
+		res.number = max(res.number, 0)
+	}
+	if before != nil {
+		res.Comment = strings.Join(append(before, res.Comment), "\n")
+	}
+}
+
+// attempt calls a state once.
+func (r *Runner) attempt(ctx context.Context, c *chunk, f state.Function, res *Result) {
+	defer func() {
+		if v := recover(); v != nil {
+			res.Result = state.Result{Reason: Exception, Comment: fmt.Sprintf("An exception occurred in this state: %v", v)}
+			r.Host.Log.Error("a state panicked", "state", c.State+"."+c.Fun, "id", c.ID, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	guard := r.guards(ctx, c)
+	if guard.skip {
+		res.Result = state.Result{Verdict: state.True, Comment: guard.comment, Reason: guard.reason}
+		res.skipWatch = true
+	} else {
+		r.run(ctx, c, f, res)
+	}
+	if _, ok := c.Args.Get("check_cmd"); ok && !slices.Contains(f.Params, "check_cmd") {
+		r.checkCmd(ctx, c, res)
+	}
+	switch {
+	case res.Verdict == state.Pending && res.Reason == "":
+		res.Reason = TestMode
+	case res.Verdict == state.False && res.Reason == "":
+		res.Reason = StateFailed
+	}
+}
+
+func (r *Runner) run(ctx context.Context, c *chunk, f state.Function, res *Result) {
+	args := own(c.Chunk, f.Params)
+	args, err := r.slots(ctx, args)
+	if err != nil {
+		res.Result = state.Result{Reason: Exception, Comment: err.Error()}
+		return
+	}
+	call := &state.Call{
+		ID: c.ID, SLS: c.SLS, Name: c.Name, Args: args, Test: r.Test || c.prereq, Host: r.host(c), Requires: c.required(),
+	}
+	function := f.Run
+	if c.watched {
+		function = f.Watch
+	}
+	res.Result = function(ctx, call)
+	res.Warnings = append(res.Warnings, strangers(c, f, args)...)
+}
+
+// host is the host as a chunk sees it: files come from its environment.
+func (r *Runner) host(c *chunk) *state.Host {
+	env := c.Env
+	if v, ok := c.Args.Get("saltenv"); ok {
+		env = modules.Text(v)
+	}
+	if env == "" || env == r.Host.Saltenv {
+		return r.Host
+	}
+	host, own := *r.Host, *r.Host.Env
+	own.Saltenv = env
+	host.Env = &own
+	return &host
+}
+
+// strangers tells of arguments that the function does not know. Salt passes over them, and so do states that run today.
+func strangers(c *chunk, f state.Function, args *data.Map) (warnings []string) {
+	if slices.Contains(f.Params, "*") {
+		return nil
+	}
+	for k := range args.All() {
+		name, _ := k.(string)
+		if slices.Contains(f.Params, name) || name == "name" {
+			continue
+		}
+		text := fmt.Sprintf("'%s' is an invalid keyword argument for '%s.%s'", name, c.State, c.Fun)
+		if c.SLS != "" {
+			text += " (" + c.Place().String() + ")"
+		}
+		if near := yaml.Suggest(name, f.Params); near != "" {
+			text += "; " + near
+		}
+		warnings = append(warnings, text)
+	}
+	return warnings
+}
