@@ -56,7 +56,6 @@ func (c *cli) showHead(d fleet.Deployment) []string {
 	add("reason", text.Line(d.Reason))
 	if d.Revision != nil {
 		add("revision", originText(d.Revision.Origin, c.now())+", "+d.Revision.Digest.Short())
-		add("source", d.Revision.Origin.URL)
 	} else {
 		add("ref", d.Ref)
 	}
