@@ -1,0 +1,3 @@
+{% set m = {'x': grains['id']} %}
+me: {{ m.x }}
+ports: {{ range(80, 83) | list }}

@@ -1,0 +1,4 @@
+base:
+  '*':
+    - {{ grains['role'] }}
+    - users.*

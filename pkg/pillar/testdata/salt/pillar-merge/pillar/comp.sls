@@ -1,0 +1,2 @@
+comp: true
+osname: {{ grains['os'] }}

@@ -1,0 +1,2 @@
+glob: true
+to_dict: {now: dict}

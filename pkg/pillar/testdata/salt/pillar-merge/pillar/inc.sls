@@ -1,0 +1,2 @@
+included: 1
+scalar: inc
