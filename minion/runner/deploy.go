@@ -2,9 +2,8 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 type deploy struct {
 	r       *Runner
 	site    *site
+	layout  layout
 	order   fleet.ReleaseOrder
 	report  func(fleet.EventResult)
 	j       *journal
@@ -97,7 +97,7 @@ func (d *deploy) stopOld(ctx context.Context) error {
 	}
 	if err := d.runEvents(ctx, d.old, false, fleet.BeforeBlockTraffic, fleet.AfterBlockTraffic, fleet.ApplicationStop); err != nil {
 		return fmt.Errorf("%w (a script of the live release: mend it in %s, or remove the link %s to deploy as if for the first time)",
-			err, filepath.Join(d.site.dir, d.old.dir()), currentLink)
+			err, d.site.path(d.old), d.site.pointer)
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (d *deploy) install(ctx context.Context) error {
 		return err
 	}
 	err := d.event(fleet.EventResult{Event: fleet.Install}, func(*fleet.EventResult) error {
-		return d.linkShared()
+		return d.layout.install(ctx, d)
 	})
 	if err != nil {
 		return err
@@ -137,8 +137,8 @@ func (d *deploy) startNext(ctx context.Context) error {
 
 // settle tidies up after a success, which nothing can spoil any more.
 func (d *deploy) settle() {
-	if err := d.site.prune(d.order.Keep, false); err != nil {
-		d.r.cfg.Log.Warn("old releases not removed", "root", d.site.dir, "error", err)
+	if err := errors.Join(d.layout.settle(d), d.site.prune(d.order.Keep, false)); err != nil {
+		d.r.cfg.Log.Warn("leftovers not removed", "root", d.site.dir, "error", err)
 	}
 	d.r.reached("pruned")
 }
@@ -213,7 +213,7 @@ func (d *deploy) note(step string) error {
 func (d *deploy) newID() string {
 	for {
 		id := time.Now().UTC().Format("20060102T150405.000Z") + "-" + d.order.Revision.Digest.Short()
-		if _, err := d.site.root.Lstat(path.Join(releasesDir, id)); err != nil {
+		if _, err := d.site.root.Lstat(d.site.tree(id)); err != nil {
 			return id
 		}
 		time.Sleep(time.Millisecond)

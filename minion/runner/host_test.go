@@ -40,6 +40,7 @@ type host struct {
 	state    string
 	root     string
 	trace    string // one line for each script that ran: "Event version"
+	layout   string
 	identity string
 	mu       sync.Mutex
 	archives map[string][]byte // by path; guarded by mu
@@ -200,6 +201,7 @@ func (h *host) orderOf(plain []byte, digest fleet.Digest, ref string) fleet.Rele
 	return fleet.ReleaseOrder{
 		Deployment: "d1", App: "shop", Group: "production", Root: h.root, Identity: h.identity,
 		URL:      h.url + "/" + string(digest) + "?signature=secret",
+		Layout:   h.layout,
 		Revision: fleet.Revision{Digest: digest, Size: int64(len(plain)), Origin: fleet.Origin{Ref: ref, Commit: "c0ffee"}},
 		Env:      map[string]string{"TRACE": h.trace},
 	}
@@ -238,6 +240,14 @@ func (h *host) read(name string) string {
 	return string(data)
 }
 
+// live names a file of the live release below the root.
+func (h *host) live(name string) string {
+	if h.layout == "copy" {
+		return name
+	}
+	return "current/" + name
+}
+
 // names lists a directory below the root.
 func (h *host) names(dir string) []string {
 	h.t.Helper()
@@ -255,26 +265,52 @@ func (h *host) names(dir string) []string {
 func (h *host) wantLive(files tree) {
 	h.t.Helper()
 	for name, content := range files {
-		if got := h.read("current/" + name); got != content && !strings.HasSuffix(name, "/") {
-			h.t.Errorf("current/%s is %q, want %q", name, got, content)
+		if got := h.read(h.live(name)); got != content && !strings.HasSuffix(name, "/") {
+			h.t.Errorf("%s is %q, want %q", h.live(name), got, content)
 		}
 	}
 	if running := h.read("running"); running != files["version"] {
 		h.t.Errorf("running is %q, want %q", running, files["version"])
 	}
+	h.wantOnly(files)
 	h.wantTidy()
+}
+
+// wantOnly checks that a root of layout copy has these files and no others, but for foreign ones.
+func (h *host) wantOnly(files tree, foreign ...string) {
+	h.t.Helper()
+	if h.layout != "copy" {
+		return
+	}
+	err := fs.WalkDir(os.DirFS(h.root), ".", func(name string, e fs.DirEntry, err error) error {
+		if name == ".brine" {
+			return fs.SkipDir
+		}
+		if _, known := files[name]; !known && !e.IsDir() && name != "running" && !slices.Contains(foreign, name) {
+			h.t.Errorf("%s is there", name)
+		}
+		return err
+	})
+	must(h.t, err)
 }
 
 func (h *host) wantTidy() {
 	h.t.Helper()
-	if left := h.names(".staging"); len(left) > 0 {
+	staging, trees := ".staging", "releases"
+	if h.layout == "copy" {
+		staging, trees = ".brine/staging", ".brine/trees"
+		if _, err := os.Lstat(filepath.Join(h.root, undoDir)); err == nil {
+			h.t.Error("undo is still there")
+		}
+	}
+	if left := h.names(staging); len(left) > 0 {
 		h.t.Errorf("left in staging: %v", left)
 	}
 	var recorded []string
 	for _, name := range h.names(".brine/releases") {
 		recorded = append(recorded, strings.TrimSuffix(name, ".json"))
 	}
-	if releases := h.names("releases"); !slices.Equal(releases, recorded) {
+	if releases := h.names(trees); !slices.Equal(releases, recorded) {
 		h.t.Errorf("releases %v, but records %v", releases, recorded)
 	}
 }

@@ -54,7 +54,7 @@ func TestBadInputStopsNothing(t *testing.T) {
 		"CR LF":              {with(hook(fleet.AfterInstall), "#!/bin/sh\r\ntrue\r\n"), "ends in CR LF"},
 		"two of one":         {with("hooks/production/AfterInstall", "#!/bin/sh\n"), "keep one of them"},
 		"shared in a file":   {but(func(o *fleet.ReleaseOrder) { o.Shared = []string{"version/x"} }), "goes through version"},
-		"layout":             {but(func(o *fleet.ReleaseOrder) { o.Layout = "copy" }), `unknown layout "copy"; known: releases`},
+		"layout":             {but(func(o *fleet.ReleaseOrder) { o.Layout = "copies" }), `unknown layout "copies"; known: releases, copy`},
 		"root":               {but(func(o *fleet.ReleaseOrder) { o.Root = "srv/shop" }), "not a clean absolute path"},
 		"shared outside":     {but(func(o *fleet.ReleaseOrder) { o.Shared = []string{"../x"} }), `shared path "../x"`},
 		"shared overlap":     {but(func(o *fleet.ReleaseOrder) { o.Shared = []string{"a/", "a/b"} }), "overlap"},

@@ -34,8 +34,9 @@ func wasKilled(cmd *exec.Cmd) bool {
 }
 
 // steps runs the scenario once, undisturbed, and returns the borders between its steps, in order.
-func steps(t *testing.T, scenario scenario) []string {
+func steps(t *testing.T, layout string, scenario scenario) []string {
 	h := newHost(t)
+	h.layout = layout
 	order := scenario.setUp(h)
 	var out []string
 	h.reached = func(step string) { out = append(out, step) }
@@ -51,17 +52,23 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
+	// Of these v1 has what v2 has not, v2 what v1 has not, and each a file where the other has a directory.
+	dirs, files := tree{"only1": "1", "sub1/a": "1", "sub1/b": "1", "turn": "file", "nrut/x": "1"}, tree{"only2": "2", "sub2/a/b": "2", "turn/x": "2", "nrut": "file"}
 	after := func(next tree) func(h *host) fleet.ReleaseOrder {
 		return func(h *host) fleet.ReleaseOrder {
 			h.mustRelease(h.order(app("v0", nil)))
-			h.mustRelease(h.order(app("v1", nil)))
+			h.mustRelease(h.order(app("v1", dirs)))
 			order := h.order(next)
-			order.Keep, order.Shared = 2, []string{"log/", "config"}
+			order.Keep = 2
+			if h.layout != "copy" {
+				order.Shared = []string{"log/", "config"}
+			}
 			return order
 		}
 	}
-	v1, first := app("v1", nil), app("v2", nil)
-	good, bad := app("v2", tree{"config": "seed"}), app("v2", tree{hook(fleet.ValidateService): fails})
+	v1, first := app("v1", dirs), app("v2", nil)
+	good, bad := app("v2", files), app("v2", files)
+	good["config"], bad[hook(fleet.ValidateService)] = "seed", fails
 	return []scenario{
 		{name: "first", next: first, setUp: func(h *host) fleet.ReleaseOrder { return h.order(first) }},
 		{name: "upgrade", old: v1, next: good, setUp: after(good)},
@@ -69,7 +76,7 @@ func scenarios() []scenario {
 		{name: "rollback", old: v1, next: app("v0", nil), setUp: func(h *host) fleet.ReleaseOrder {
 			v0 := h.order(app("v0", nil))
 			h.mustRelease(v0)
-			h.mustRelease(h.order(app("v1", nil)))
+			h.mustRelease(h.order(app("v1", dirs)))
 			return v0
 		}},
 	}
@@ -78,36 +85,43 @@ func scenarios() []scenario {
 // TestKillAtEveryStep is promise 2: whatever the instant, after the next start one whole release is live, the old or the
 // new one, it runs, nothing is left over, the outcome is told, and the next job works.
 func TestKillAtEveryStep(t *testing.T) {
-	for _, sc := range scenarios() {
-		seen := map[string]int{}
-		for _, step := range steps(t, sc) {
-			seen[step]++
-			count := seen[step]
-			t.Run(fmt.Sprintf("%s/%s %d", sc.name, step, count), func(t *testing.T) {
-				t.Parallel()
-				h := newHost(t)
-				order := sc.setUp(h)
-				if !wasKilled(h.doomed(doom{KillAt: step, Count: count, Job: "doomed", Order: order})) {
-					t.Fatal("the job was not killed there")
-				}
-				h.boot()
-				live := h.wantRecovered(order, sc)
-				if step == "entered validated" && live != "v2" && live != "v0" {
-					t.Errorf("validated, but %s is live", live)
-				}
-				must(t, h.Forget("doomed"))
-				for _, left := range h.recover() {
-					if left.Job == "doomed" {
-						t.Error("a forgotten job is told again")
-					}
-				}
-				v3 := app("v3", nil)
-				next := h.order(v3)
-				next.Keep = 2
-				h.mustRelease(next)
-				h.wantLive(v3)
-			})
+	for _, layout := range layouts() {
+		for _, sc := range scenarios() {
+			killAtEveryStep(t, layout, sc)
 		}
+	}
+}
+
+func killAtEveryStep(t *testing.T, layout string, sc scenario) {
+	seen := map[string]int{}
+	for _, step := range steps(t, layout, sc) {
+		seen[step]++
+		count := seen[step]
+		t.Run(fmt.Sprintf("%s/%s/%s %d", layout, sc.name, step, count), func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.layout = layout
+			order := sc.setUp(h)
+			if !wasKilled(h.doomed(doom{KillAt: step, Count: count, Job: "doomed", Order: order})) {
+				t.Fatal("the job was not killed there")
+			}
+			h.boot()
+			live := h.wantRecovered(order, sc)
+			if step == "entered validated" && live != "v2" && live != "v0" {
+				t.Errorf("validated, but %s is live", live)
+			}
+			must(t, h.Forget("doomed"))
+			for _, left := range h.recover() {
+				if left.Job == "doomed" {
+					t.Error("a forgotten job is told again")
+				}
+			}
+			v3 := app("v3", nil)
+			next := h.order(v3)
+			next.Keep = 2
+			h.mustRelease(next)
+			h.wantLive(v3)
+		})
 	}
 }
 
@@ -123,7 +137,7 @@ func (h *host) wantRecovered(order fleet.ReleaseOrder, sc scenario) string {
 	h.t.Helper()
 	next, left := sc.next, h.recover()
 	i := slices.IndexFunc(left, func(i Interrupted) bool { return i.Job == "doomed" })
-	if h.read("current/version") == next["version"] {
+	if h.read(h.live("version")) == next["version"] {
 		h.wantLive(next)
 		if i < 0 || left[i].Outcome != fleet.Succeeded || !left[i].Result.Serving || left[i].Result.Live != order.Revision.Digest {
 			h.t.Errorf("outcome %+v", left)
@@ -156,9 +170,10 @@ func (h *host) wantOld(old tree) {
 		h.wantLive(old)
 		return
 	}
-	if _, err := os.Lstat(filepath.Join(h.root, "current")); err == nil || h.read("running") != "" {
+	if _, err := os.Lstat(filepath.Join(h.root, h.live("version"))); err == nil || h.read("running") != "" {
 		h.t.Error("something is live or running that never was before")
 	}
+	h.wantOnly(nil)
 	h.wantTidy()
 }
 

@@ -6,14 +6,10 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
-
-// layouts lists the layouts that this minion knows.
-func layouts() []string { return []string{"releases"} }
 
 // checkOrder refuses an order that cannot be followed, before anything is touched.
 func checkOrder(job fleet.JobID, o fleet.ReleaseOrder) error {
@@ -26,8 +22,6 @@ func checkOrder(job fleet.JobID, o fleet.ReleaseOrder) error {
 		return fmt.Errorf("order: invalid group name %q", o.Group)
 	case !o.Revision.Digest.Valid():
 		return fmt.Errorf("order: invalid digest %q", o.Revision.Digest)
-	case o.Layout != "" && !slices.Contains(layouts(), o.Layout):
-		return fmt.Errorf("order: unknown layout %q; known: %s", o.Layout, strings.Join(layouts(), ", "))
 	case !filepath.IsAbs(o.Root) || filepath.Clean(o.Root) != o.Root || o.Root == "/" || strings.ContainsRune(o.Root, 0):
 		return fmt.Errorf("order: root %q is not a clean absolute path below /", o.Root)
 	case o.Keep < 0:
@@ -41,6 +35,9 @@ func checkOrder(job fleet.JobID, o fleet.ReleaseOrder) error {
 		}
 	}
 	if err := checkURL(o.URL); err != nil {
+		return err
+	}
+	if _, err := newLayout(o); err != nil {
 		return err
 	}
 	_, err := parseShared(o.Shared)

@@ -21,7 +21,7 @@ func (d *deploy) prepare(ctx context.Context) error {
 	if d.old != nil {
 		if _, err := d.scriptsOf(d.old); err != nil {
 			return fmt.Errorf("live release: %w (mend it in %s, or remove the link %s to deploy as if for the first time)",
-				err, filepath.Join(d.site.dir, d.old.dir()), currentLink)
+				err, d.site.path(d.old), d.site.pointer)
 		}
 	}
 	kept, err := d.kept()
@@ -30,7 +30,7 @@ func (d *deploy) prepare(ctx context.Context) error {
 	}
 	if kept != nil {
 		d.next, d.j.Release, d.j.Reused = kept, kept.ID, true
-		return d.enter(fetching)
+		return errors.Join(d.checkKept(), d.enter(fetching))
 	}
 	d.j.Release = d.newID()
 	if err := d.enter(fetching); err != nil {
@@ -72,12 +72,21 @@ func (d *deploy) kept() (*record, error) {
 	return nil, nil
 }
 
+func (d *deploy) checkKept() error {
+	tree, err := d.site.root.OpenRoot(d.site.tree(d.next.ID))
+	if err != nil {
+		return fmt.Errorf("open release %s: %w", d.next.ID, err)
+	}
+	defer tree.Close()
+	return d.layout.check(d, tree)
+}
+
 // fetch downloads, unpacks and checks the new release, and only then gives it its place.
 func (d *deploy) fetch(ctx context.Context) (notes []string, err error) {
 	if err := d.r.fetch.CheckRoom(d.order); err != nil {
 		return nil, err
 	}
-	staging := path.Join(stagingDir, string(d.j.Job))
+	staging := path.Join(d.site.staging, string(d.j.Job))
 	if err := d.site.root.Mkdir(staging, 0o755); err != nil {
 		return nil, fmt.Errorf("make staging: %w", err)
 	}
@@ -103,7 +112,7 @@ func (d *deploy) fetch(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkShared(tree, o.Shared); err != nil {
+	if err := d.layout.check(d, tree); err != nil {
 		return nil, err
 	}
 	if way != "" {
@@ -129,9 +138,9 @@ func (d *deploy) place(staging string) error {
 		return err
 	}
 	d.r.reached("recorded")
-	if err := d.site.root.Rename(staging, d.next.dir()); err != nil {
+	if err := d.site.root.Rename(staging, d.site.tree(d.next.ID)); err != nil {
 		return fmt.Errorf("place release: %w", err)
 	}
 	d.r.reached("placed")
-	return syncDir(d.site.root, releasesDir)
+	return syncDir(d.site.root, d.site.trees)
 }

@@ -54,7 +54,7 @@ func (r *Runner) recoverJob(ctx context.Context, j *journal, report func(fleet.E
 	}
 	locking, cancel := context.WithTimeoutCause(ctx, lockTime, errors.New("another process holds it"))
 	defer cancel()
-	s, err := openSite(locking, j.Order.Root)
+	s, err := openSite(locking, j.Order)
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,11 @@ func (r *Runner) recoverRoot(ctx context.Context, s *site) error {
 
 // resume ends a dead minion's job.
 func (r *Runner) resume(ctx context.Context, s *site, j *journal, report func(fleet.EventResult)) error {
-	d := &deploy{r: r, site: s, order: j.Order, report: report, j: j}
-	var err error
+	how, err := newLayout(j.Order)
+	if err != nil {
+		return err
+	}
+	d := &deploy{r: r, site: s, layout: how, order: j.Order, report: report, j: j}
 	if j.Old != "" {
 		if d.old, err = s.load(j.Old); err != nil {
 			return err

@@ -53,7 +53,7 @@ func TestAFirstReleaseGoesLive(t *testing.T) {
 		t.Errorf("environment is not clean:\n%s", env)
 	}
 	first := res.Events[0]
-	if first.Event != fleet.DownloadBundle || !strings.Contains(first.Tail, "appspec.yml:3:8: files is ignored with layout releases") {
+	if first.Event != fleet.DownloadBundle || !strings.Contains(first.Tail, ": files is ignored with layout releases") {
 		t.Errorf("first event: %+v", first)
 	}
 	if i := slices.IndexFunc(res.Events, func(e fleet.EventResult) bool { return e.Script == "s/first" }); i < 0 || res.Events[i].Tail != "hello" ||

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -31,7 +30,9 @@ func (d *deploy) goBack(ctx context.Context, cause error) error {
 	d.j.Reverting = true
 	_ = d.note("reverting")
 	err := d.restart(ctx, unsure)
-	d.putAside()
+	if where := d.putAside(); where != "" {
+		cause = fmt.Errorf("%w; the failed one is kept for inspection in %s", cause, where)
+	}
 	switch {
 	case err != nil:
 		d.distrustOld()
@@ -54,6 +55,9 @@ func (d *deploy) restart(ctx context.Context, unsure bool) error {
 		if err := d.runEvents(ctx, d.next, true, fleet.ApplicationStop); err != nil {
 			d.r.cfg.Log.Warn("failed release not stopped", "release", d.next.ID, "error", err)
 		}
+	}
+	if err := d.layout.back(d); err != nil {
+		return err
 	}
 	if d.old == nil {
 		return nil
@@ -78,8 +82,8 @@ func (d *deploy) switchBack() error {
 	return d.site.pointTo(back)
 }
 
-// putAside keeps one failed release for inspection, unless nobody ever worked in it.
-func (d *deploy) putAside() {
+// putAside keeps one failed release for inspection, unless nobody ever worked in it, and says where.
+func (d *deploy) putAside() (where string) {
 	var err error
 	switch touched := !d.j.Phase.before(installing); {
 	case d.next == nil || !touched && d.j.Reused:
@@ -87,6 +91,7 @@ func (d *deploy) putAside() {
 		err = d.site.discard(d.next.ID)
 	default:
 		d.next.Good, d.next.Activated = false, time.Now().UTC()
+		where = d.site.path(d.next)
 		if err = d.site.save(d.next); err == nil {
 			err = d.site.prune(d.order.Keep, true)
 		}
@@ -95,6 +100,7 @@ func (d *deploy) putAside() {
 		d.r.cfg.Log.Warn("failed release not put aside", "root", d.site.dir, "error", err)
 	}
 	d.r.reached("put aside")
+	return where
 }
 
 // distrustOld remembers that the live release does not run, so that a job for the same revision is no skip.
@@ -111,6 +117,6 @@ func (d *deploy) rate(good bool) {
 		return // not ours
 	}
 	if err := d.site.save(d.old); err != nil {
-		d.r.cfg.Log.Warn("state of release not written down", "release", path.Join(d.site.dir, d.old.dir()), "error", err)
+		d.r.cfg.Log.Warn("state of release not written down", "release", d.site.path(d.old), "error", err)
 	}
 }

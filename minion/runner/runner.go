@@ -78,20 +78,24 @@ func New(cfg Config) (*Runner, error) {
 // before is refused until it is forgotten. TRACEPARENT reaches the scripts when it is in the order's Env.
 func (r *Runner) Release(ctx context.Context, job fleet.JobID, order fleet.ReleaseOrder, report func(fleet.EventResult)) (fleet.ReleaseResult, error) {
 	if err := checkOrder(job, order); err != nil {
-		return untouched(order.Root), err
+		return untouched(order), err
+	}
+	how, err := newLayout(order)
+	if err != nil {
+		return untouched(order), err
 	}
 	limit := order.Timeout.Or(defaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the job's time of %s is over", limit))
 	defer cancel()
-	s, err := openSite(ctx, order.Root)
+	s, err := openSite(ctx, order)
 	if err != nil {
-		return untouched(order.Root), oneLine(err)
+		return untouched(order), oneLine(err)
 	}
 	defer s.close()
 	if err := errors.Join(r.recoverRoot(ctx, s), r.unseen(job)); err != nil {
-		return untouched(order.Root), oneLine(err)
+		return untouched(order), oneLine(err)
 	}
-	d := &deploy{r: r, site: s, order: order, report: report, j: newJournal(job, order)}
+	d := &deploy{r: r, site: s, layout: how, order: order, report: report, j: newJournal(job, order)}
 	err = oneLine(d.run(ctx))
 	r.tidy()
 	return *d.j.Result, err

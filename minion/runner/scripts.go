@@ -95,7 +95,7 @@ func (d *deploy) scriptsOf(rec *record) (scripts, error) {
 	if known, ok := d.scripts[rec.ID]; ok {
 		return known, nil
 	}
-	tree, err := d.site.root.OpenRoot(rec.dir())
+	tree, err := d.site.root.OpenRoot(d.site.tree(rec.ID))
 	if err != nil {
 		return nil, fmt.Errorf("open release %s: %w", rec.ID, err)
 	}
@@ -135,7 +135,7 @@ func (d *deploy) runEvents(ctx context.Context, rec *record, revert bool, events
 }
 
 func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.EventResult) error {
-	tree, err := d.site.root.OpenRoot(rec.dir())
+	tree, err := d.site.root.OpenRoot(d.site.tree(rec.ID))
 	if err != nil {
 		return fmt.Errorf("open release %s: %w", rec.ID, err)
 	}
@@ -144,14 +144,14 @@ func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.
 		return err
 	}
 	number := len(d.j.Events) - 1
-	dir := filepath.Join(d.site.dir, rec.dir())
+	dir := d.layout.workDir(d, rec, e.Event)
 	log, err := d.r.logFile(d.j.Job, number, e.Event)
 	if err != nil {
 		return err
 	}
 	res, err := process.Run(ctx, process.Spec{
 		Name:    s.name,
-		Path:    filepath.Join(dir, filepath.FromSlash(s.name)),
+		Path:    filepath.Join(d.site.path(rec), filepath.FromSlash(s.name)),
 		Dir:     dir,
 		Env:     d.environment(rec, e.Event, s.user, d.mark(number)),
 		Mark:    d.mark(number),
@@ -216,7 +216,7 @@ func (d *deploy) environment(rec *record, event fleet.LifecycleEvent, user proce
 		"BRINE_REVISION="+string(rec.Digest),
 		"BRINE_COMMIT="+rec.Origin.Commit,
 		"BRINE_REF="+rec.Origin.Ref,
-		"BRINE_RELEASE="+filepath.Join(d.site.dir, rec.dir()),
+		"BRINE_RELEASE="+d.layout.workDir(d, rec, event),
 		"BRINE_ROOT="+d.site.dir,
 		"BRINE_MINION="+string(d.r.cfg.Minion),
 		mark,

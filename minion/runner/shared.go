@@ -19,7 +19,7 @@ func (d *deploy) linkShared() error {
 	if err != nil {
 		return err
 	}
-	tree, err := d.site.root.OpenRoot(d.next.dir())
+	tree, err := d.site.root.OpenRoot(d.site.tree(d.next.ID))
 	if err != nil {
 		return fmt.Errorf("open release: %w", err)
 	}
@@ -140,4 +140,15 @@ func link(tree *os.Root, name string) error {
 		return err
 	}
 	return tree.Symlink(target, name)
+}
+
+// sharedNames lists those of the shared paths that are there already.
+func (s *site) sharedNames(list []string) (out []string) {
+	for _, text := range list {
+		name := strings.TrimSuffix(text, "/")
+		if _, err := s.root.Lstat(path.Join(sharedDir, name)); err == nil {
+			out = append(out, name)
+		}
+	}
+	return out
 }

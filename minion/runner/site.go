@@ -19,14 +19,11 @@ import (
 )
 
 const (
-	releasesDir = "releases"
-	sharedDir   = "shared"
-	stagingDir  = ".staging"
-	privateDir  = ".brine"
-	recordsDir  = privateDir + "/releases"
-	currentLink = "current"
-	nextLink    = privateDir + "/current"
-	gonePrefix  = "gone-" // of a release in staging that is being removed
+	sharedDir  = "shared"
+	privateDir = ".brine"
+	recordsDir = privateDir + "/releases"
+	failedDir  = privateDir + "/failed" // what a failed release of layout copy left in the root, by its id
+	gonePrefix = "gone-"                // of a release in staging that is being removed
 )
 
 // record is what is known of one release. It lies outside the release, which is the application's own.
@@ -43,8 +40,6 @@ type record struct {
 	Activated  time.Time          `json:"activated,omitzero"` // last time that it was validated
 }
 
-func (r *record) dir() string { return path.Join(releasesDir, r.ID) }
-
 // digest is empty for no release.
 func (r *record) digest() fleet.Digest {
 	if r == nil {
@@ -55,14 +50,25 @@ func (r *record) digest() fleet.Digest {
 
 // site is one application root, held by this job alone.
 type site struct {
+	places
 	dir  string
 	root *os.Root
 	lock *flock.Flock
 }
 
+// tree names a release's directory below the root; path is absolute.
+func (s *site) tree(id string) string { return path.Join(s.trees, id) }
+
+func (s *site) path(rec *record) string { return filepath.Join(s.dir, s.tree(rec.ID)) }
+
 // openSite makes the root when it is missing and waits until no other job works on it, be it of this process or of
 // another: a lock of the file belongs to whoever opened it.
-func openSite(ctx context.Context, dir string) (*site, error) {
+func openSite(ctx context.Context, order fleet.ReleaseOrder) (*site, error) {
+	dir := order.Root
+	how, err := newLayout(order)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make root: %w", err)
 	}
@@ -70,8 +76,8 @@ func openSite(ctx context.Context, dir string) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open root: %w", err)
 	}
-	s := &site{dir: dir, root: root, lock: flock.New(filepath.Join(dir, privateDir, "lock"), flock.SetPermissions(0o600))}
-	if err := s.prepare(); err != nil {
+	s := &site{places: how.places(), dir: dir, root: root, lock: flock.New(filepath.Join(dir, privateDir, "lock"), flock.SetPermissions(0o600))}
+	if err := s.enter(order); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	if held, err := s.lock.TryLockContext(ctx, 50*time.Millisecond); !held {
@@ -81,33 +87,61 @@ func openSite(ctx context.Context, dir string) (*site, error) {
 }
 
 // untouched is the result of a job that did not begin: what is live goes on.
-func untouched(dir string) fleet.ReleaseResult {
+func untouched(order fleet.ReleaseOrder) fleet.ReleaseResult {
 	var res fleet.ReleaseResult
-	if !filepath.IsAbs(dir) {
-		return res
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	s, err := lookAt(order)
+	if err != nil || s.root == nil {
 		return res // nothing was ever deployed there
 	}
-	defer root.Close()
-	if live, err := (&site{dir: dir, root: root}).live(); err == nil && live != nil {
+	defer s.root.Close()
+	if live, err := s.live(); err == nil && live != nil {
 		res.Live, res.Previous, res.Serving = live.Digest, live.Digest, live.Good
 	}
 	return res
 }
 
-func (s *site) prepare() error {
-	for name, mode := range map[string]fs.FileMode{privateDir: 0o700, stagingDir: 0o700, releasesDir: 0o755, sharedDir: 0o755, recordsDir: 0o700} {
-		if _, err := s.root.Stat(name); err == nil {
+// lookAt opens a root that is only to be read, whatever its layout is. Its root is nil when there is no such directory.
+func lookAt(order fleet.ReleaseOrder) (*site, error) {
+	if !filepath.IsAbs(order.Root) {
+		return nil, fmt.Errorf("root %q is not absolute", order.Root)
+	}
+	root, err := os.OpenRoot(order.Root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open root: %w", err)
+	}
+	if err == nil {
+		if have, err := layoutOf(root); err == nil && have != "" {
+			order.Layout = have
+		}
+	}
+	how, err := newLayout(order)
+	if err != nil {
+		if root != nil {
+			_ = root.Close()
+		}
+		return nil, err
+	}
+	return &site{places: how.places(), dir: order.Root, root: root}, nil
+}
+
+// prepare makes the directories. The file that names the layout comes last.
+func (s *site) prepare(layout string) error {
+	for _, d := range append(slices.Clone(s.dirs), dir{recordsDir, 0o700}) {
+		if _, err := s.root.Stat(d.name); err == nil {
 			continue
 		}
-		if err := s.root.MkdirAll(name, mode); err != nil {
+		if err := s.root.MkdirAll(d.name, d.mode); err != nil {
 			return fmt.Errorf("prepare %s: %w", s.dir, err)
 		}
-		if err := s.root.Chmod(name, mode); err != nil { // whatever the umask
+		if err := s.root.Chmod(d.name, d.mode); err != nil { // whatever the umask
 			return fmt.Errorf("prepare %s: %w", s.dir, err)
 		}
+	}
+	if _, err := s.root.Stat(layoutFile); err == nil {
+		return nil
+	}
+	if err := s.root.WriteFile(layoutFile, []byte(layout+"\n"), 0o600); err != nil {
+		return fmt.Errorf("prepare %s: %w", s.dir, err)
 	}
 	return nil
 }
@@ -117,22 +151,30 @@ func (s *site) close() {
 	_ = s.root.Close()
 }
 
+// enter prepares a root unless it has another layout, in which case nothing is touched.
+func (s *site) enter(order fleet.ReleaseOrder) error {
+	if err := sameLayout(s.root, order); err != nil {
+		return err
+	}
+	return s.prepare(cmp.Or(order.Layout, layouts()[0]))
+}
+
 // link returns the id that current points at, whether or not the release is there; empty without a link.
 func (s *site) link() (string, error) {
-	target, err := s.root.Readlink(currentLink)
+	target, err := s.root.Readlink(s.pointer)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s is not a symbolic link: move it away", filepath.Join(s.dir, currentLink))
+		return "", fmt.Errorf("%s is not a symbolic link: move it away", filepath.Join(s.dir, s.pointer))
 	}
 	inside := target
 	if filepath.IsAbs(inside) { // as other tools make it
 		inside = strings.TrimPrefix(filepath.Clean(inside), s.dir+"/")
 	}
 	dir, id := path.Split(path.Clean(inside))
-	if dir != releasesDir+"/" || !fleet.ValidName(id) {
-		return "", fmt.Errorf("%s points at %q, which is not one of %s: move it away", filepath.Join(s.dir, currentLink), target, releasesDir)
+	if dir != s.target+"/" || !fleet.ValidName(id) {
+		return "", fmt.Errorf("%s points at %q, which is not one of %s: move it away", filepath.Join(s.dir, s.pointer), target, s.trees)
 	}
 	return id, nil
 }
@@ -149,7 +191,7 @@ func (s *site) live() (*record, error) {
 
 // load returns a release, or nil when its directory is gone.
 func (s *site) load(id string) (*record, error) {
-	info, err := s.root.Stat(path.Join(releasesDir, id))
+	info, err := s.root.Stat(s.tree(id))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -202,36 +244,36 @@ func (s *site) save(rec *record) error { return writeJSON(s.root, recordName(rec
 // pointTo switches current in one step: readers see the old release or the new one at any instant. An empty id removes
 // the link.
 func (s *site) pointTo(id string) error {
-	if err := s.root.RemoveAll(nextLink); err != nil {
+	if err := s.root.RemoveAll(s.next); err != nil {
 		return fmt.Errorf("switch current: %w", err)
 	}
 	var err error
 	if id == "" {
-		if err = s.root.Remove(currentLink); errors.Is(err, fs.ErrNotExist) {
+		if err = s.root.Remove(s.pointer); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
-	} else if err = s.root.Symlink(path.Join(releasesDir, id), nextLink); err == nil {
-		err = s.root.Rename(nextLink, currentLink)
+	} else if err = s.root.Symlink(path.Join(s.target, id), s.next); err == nil {
+		err = s.root.Rename(s.next, s.pointer)
 	}
 	if err != nil {
 		return fmt.Errorf("switch current: %w", err)
 	}
-	return syncDir(s.root, ".")
+	return syncDir(s.root, path.Dir(s.pointer))
 }
 
 // discard removes a release: out of sight first, so that no half of one is ever taken for a whole.
 func (s *site) discard(id string) error {
-	gone := path.Join(stagingDir, gonePrefix+id)
-	if err := s.root.Rename(path.Join(releasesDir, id), gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	gone := path.Join(s.staging, gonePrefix+id)
+	if err := s.root.Rename(s.tree(id), gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove release %s: %w", id, err)
 	}
-	if err := syncDir(s.root, releasesDir); err != nil {
+	if err := syncDir(s.root, s.trees); err != nil {
 		return err
 	}
 	if err := s.root.Remove(recordName(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove record of release %s: %w", id, err)
 	}
-	if err := s.root.RemoveAll(gone); err != nil {
+	if err := errors.Join(s.root.RemoveAll(gone), s.root.RemoveAll(path.Join(failedDir, id))); err != nil {
 		return fmt.Errorf("remove release %s: %w", id, err)
 	}
 	return nil
@@ -239,7 +281,7 @@ func (s *site) discard(id string) error {
 
 // sweep removes what is left in staging. Nobody works there while this job holds the root.
 func (s *site) sweep() error {
-	entries, err := fs.ReadDir(s.root.FS(), stagingDir)
+	entries, err := fs.ReadDir(s.root.FS(), s.staging)
 	if err != nil {
 		return fmt.Errorf("sweep staging: %w", err)
 	}
@@ -249,7 +291,7 @@ func (s *site) sweep() error {
 				return err
 			}
 		}
-		if err := s.root.RemoveAll(path.Join(stagingDir, e.Name())); err != nil {
+		if err := s.root.RemoveAll(path.Join(s.staging, e.Name())); err != nil {
 			return fmt.Errorf("sweep staging: %w", err)
 		}
 	}
