@@ -31,7 +31,9 @@ Settings: flag, then environment (BRINE_...), then file, then default.`,
 
 // commands are what it does without a master, a file each.
 func commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		localCommand(),
+	}
 }
 
 func start(_ context.Context, path string, flags *pflag.FlagSet, log func(config.Log) *slog.Logger) (func(context.Context, func()) error, error) {

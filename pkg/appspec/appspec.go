@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -17,39 +18,44 @@ func Names() []string { return []string{"appspec.yml", "appspec.yaml"} }
 // Spec is a checked appspec.yml.
 type Spec struct {
 	Hooks       map[fleet.LifecycleEvent][]Script // in the order of the file
-	Files       *yaml.Node                        // the section as it is; nil when missing
-	Permissions *yaml.Node                        // likewise
+	Files       []File                            // likewise
+	Exists      Exists                            // what becomes of files that are in the way; empty when the file does not say
+	Permissions []Permission                      // in the order of the file
 	Notes       []string                          // what is in the file and has no effect, with its position
 }
 
 // Script is one script of a hook.
 type Script struct {
 	Location string        // slash-separated, clean, relative to the revision's root and inside it
+	Written  string        // the location as the file has it, for people
 	Timeout  time.Duration // above 0
 	RunAs    string        // a user's name; may be empty
 	Sudo     bool          // run by root, unless RunAs names someone
 	Pos      yaml.Pos
 }
 
-// Parse reads and checks the file called name, which is used in complaints only. The error is of type yaml.Errors and
-// tells all that is wrong.
-func Parse(name string, data []byte) (*Spec, error) {
-	doc, err := yaml.Parse(name, data)
+// Parse reads and checks the file called name, which is used in complaints only. The events of custom are known beside
+// those of the lifecycle. The error is of type yaml.Errors and tells all that is wrong.
+func Parse(name string, data []byte, custom ...fleet.LifecycleEvent) (*Spec, error) {
+	doc, twice, err := yaml.LastWins(name, data)
 	if err != nil {
 		return nil, err
 	}
 	switch doc.Kind() {
 	case yaml.Mapping:
 	case yaml.Null:
-		return nil, yaml.Join(doc.Errorf("the application specification file was empty"))
+		return nil, yaml.Join(doc.Errorf("the application specification file was empty: it must have at least version and os"))
 	default:
-		return nil, yaml.Join(doc.Errorf("expected a mapping with version, os and hooks, found %s", doc.Kind()))
+		return nil, yaml.Join(doc.Errorf("the application specification file must be a mapping with version, os, files and hooks, found %s", doc.Kind()))
 	}
-	p := parser{spec: &Spec{Hooks: map[fleet.LifecycleEvent][]Script{}}}
+	p := parser{spec: &Spec{Hooks: map[fleet.LifecycleEvent][]Script{}}, custom: custom}
+	for _, e := range twice {
+		p.note(e.File, e.Line, e.Column, e.Message)
+	}
 	p.version(doc)
 	p.os(doc)
-	p.spec.Files = p.list(doc, "files")
-	p.spec.Permissions = p.list(doc, "permissions")
+	p.files(doc)
+	p.permissions(doc)
 	p.hooks(doc.Get("hooks"))
 	if err := yaml.Join(p.errs...); err != nil {
 		return nil, err
@@ -60,20 +66,23 @@ func Parse(name string, data []byte) (*Spec, error) {
 // Unread notes the sections that have no effect where a layout other than appspec installs the files.
 func (s *Spec) Unread(layout string) []string {
 	var notes []string
-	for _, section := range []struct {
-		key  string
-		node *yaml.Node
-	}{{"files", s.Files}, {"permissions", s.Permissions}} {
-		if len(section.node.Items()) > 0 {
-			notes = append(notes, section.node.Pos().String()+": "+section.key+" is ignored with layout "+layout)
-		}
+	if len(s.Files) > 0 {
+		notes = append(notes, s.Files[0].Pos.String()+": files is ignored with layout "+layout)
+	}
+	if len(s.Permissions) > 0 {
+		notes = append(notes, s.Permissions[0].Pos.String()+": permissions is ignored with layout "+layout)
 	}
 	return notes
 }
 
 type parser struct {
-	spec *Spec
-	errs []error
+	spec   *Spec
+	custom []fleet.LifecycleEvent
+	errs   []error
+}
+
+func (p *parser) note(file string, line, column int, message string) {
+	p.spec.Notes = append(p.spec.Notes, yaml.Pos{File: file, Line: line, Column: column}.String()+": "+message)
 }
 
 func (p *parser) fail(n *yaml.Node, format string, args ...any) {
@@ -104,10 +113,30 @@ func (p *parser) os(doc *yaml.Node) {
 	}
 }
 
-func (p *parser) list(doc *yaml.Node, key string) *yaml.Node {
-	n := doc.Get(key)
-	if k := n.Kind(); k != yaml.Sequence && k != yaml.Null {
-		p.fail(n, "%s must be a list, found %s", key, k)
+// list returns the elements of an optional list.
+func (p *parser) list(n *yaml.Node, key string) []*yaml.Node {
+	v := n.Get(key)
+	if k := v.Kind(); k != yaml.Sequence && k != yaml.Null {
+		p.fail(v, "%s must be a list, found %s", key, k)
 	}
-	return n
+	return v.Items()
+}
+
+// mapping reports whether an element of a list is one, and complains otherwise.
+func (p *parser) mapping(n *yaml.Node, what string) bool {
+	if n.Kind() != yaml.Mapping {
+		p.fail(n, "%s must be a mapping, found %s", what, n.Kind())
+	}
+	return n.Kind() == yaml.Mapping
+}
+
+// text returns a scalar, trimmed.
+func (p *parser) text(n *yaml.Node, key string) string { return strings.TrimSpace(p.raw(n, key)) }
+
+func (p *parser) raw(n *yaml.Node, key string) string {
+	v := n.Get(key)
+	if k := v.Kind(); k != yaml.Scalar && k != yaml.Null {
+		p.fail(v, "%s must be text, found %s", key, k)
+	}
+	return v.Text()
 }

@@ -31,7 +31,7 @@ func (p *parser) hooks(n *yaml.Node) {
 	for _, pair := range n.Pairs() {
 		event := fleet.LifecycleEvent(pair.Key.Text())
 		switch {
-		case !slices.Contains(fleet.Lifecycle(), event):
+		case !slices.Contains(fleet.Lifecycle(), event) && !slices.Contains(p.custom, event):
 			p.fail(pair.Key, "the file contains unknown lifecycle events: %q; known: %s", string(event), names(Scripted()))
 			continue
 		case pair.Value.Kind() == yaml.Null:
@@ -60,12 +60,12 @@ func names(events []fleet.LifecycleEvent) string {
 
 func (p *parser) script(n *yaml.Node) (Script, bool) {
 	before := len(p.errs)
-	if n.Kind() != yaml.Mapping {
-		p.fail(n, "a script must be a mapping with a location, found %s", n.Kind())
+	if !p.mapping(n, "a script") {
 		return Script{}, false
 	}
 	s := Script{
 		Location: p.location(n),
+		Written:  strings.TrimSpace(n.Get("location").Text()),
 		Timeout:  p.timeout(n.Get("timeout")),
 		RunAs:    p.text(n, "runas"),
 		Sudo:     truthy(n.Get("sudo")),
@@ -88,14 +88,6 @@ func (p *parser) location(n *yaml.Node) string {
 	return clean
 }
 
-func (p *parser) text(n *yaml.Node, key string) string {
-	v := n.Get(key)
-	if k := v.Kind(); k != yaml.Scalar && k != yaml.Null {
-		p.fail(v, "%s must be text, found %s", key, k)
-	}
-	return strings.TrimSpace(v.Text())
-}
-
 // timeout takes whole seconds; fractions are cut off and quotes allowed, as the agent does.
 func (p *parser) timeout(n *yaml.Node) time.Duration {
 	if n.Kind() == yaml.Null {
@@ -103,7 +95,7 @@ func (p *parser) timeout(n *yaml.Node) time.Duration {
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(n.Text()), 64)
 	if err != nil || !(seconds >= 1 && seconds < math.MaxInt64/float64(time.Second)) {
-		p.fail(n, "invalid timeout value (%s): it must be a number of seconds above 0", n.Text())
+		p.fail(n, "invalid timeout value was provided (%s): it must be a number of seconds above 0", n.Text())
 		return DefaultTimeout
 	}
 	return time.Duration(math.Floor(seconds)) * time.Second
