@@ -26,6 +26,11 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// remember NAME keeps what the last program printed in a variable.
+func remember(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
 // complains CODE REGEXP PROGRAM ARGS... runs a program that must end with the exit code, print no data, and say why in
 // one line that matches: what follows that line (a hint, the line of a file) is indented.
 func complains(ts *testscript.TestScript, _ bool, args []string) {

@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"master": master, "minion": minion, "commit": commit, "exits": exits, "waitfor": waitFor, "serves": serves, "corrupt": corrupt,
-			"complains": complains, "shop": shop, "variants": variants, "fill": fill, "tmpfs": tmpfs,
+			"complains": complains, "shop": shop, "variants": variants, "fill": fill, "tmpfs": tmpfs, "remember": remember,
 		},
 	})
 }
