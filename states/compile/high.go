@@ -163,3 +163,43 @@ func (id *ID) data() *data.Map {
 	m.Set("__env__", id.Env)
 	return m
 }
+
+// Handler is a state that is there for another one's failure.
+type Handler struct{ State, ID string }
+
+// Handlers gives the states that have an ID's state as their onfail, and onfail_stop false.
+func (h *High) Handlers(state, id string) (all []Handler) {
+	if h == nil {
+		return nil
+	}
+	for _, other := range h.ids {
+		for _, d := range other.Decls {
+			if other.Name != id && d.goesOn() && d.onfail(state, id) {
+				all = append(all, Handler{d.State, other.Name})
+			}
+		}
+	}
+	return all
+}
+
+func (d *Decl) goesOn() bool {
+	return slices.ContainsFunc(d.Args, func(a Arg) bool {
+		stop, ok := a.Map.Get("onfail_stop")
+		return ok && stop == false
+	})
+}
+
+func (d *Decl) onfail(state, id string) bool {
+	for _, a := range d.Args {
+		v, _ := a.Map.Get("onfail")
+		list, _ := v.([]any)
+		for _, item := range list {
+			if m, _ := item.(*data.Map); m != nil {
+				if to, ok := m.Get(state); ok && to == id {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -91,22 +91,21 @@ func (t *tree) list(env string) (names []string, ok bool) {
 	return names, names != nil
 }
 
+// known reports whether there is such an environment.
+func (t *tree) known(env string) bool {
+	_, ok := t.list(env)
+	return ok
+}
+
 // resolve gives the SLS that a name or a glob means; itself when there is none, for the error to come.
 func (t *tree) resolve(env, pattern string) []string {
-	names, _ := t.list(env)
-	if !strings.ContainsAny(pattern, "*?[") {
+	if !strings.ContainsAny(pattern, "*?[") { // no need to list a whole tree
 		return []string{pattern}
 	}
-	var found []string
-	for _, name := range names {
-		if target.Glob(pattern, name) {
-			found = append(found, name)
-		}
+	if found := t.there(env, pattern); found != nil {
+		return found
 	}
-	if found == nil {
-		return []string{pattern}
-	}
-	return found
+	return []string{pattern}
 }
 
 // load renders one SLS and what it includes. For a missing one, from and at say where it was included.
@@ -149,7 +148,7 @@ func (t *tree) include(h *High, doc *Document, inc include) {
 	envs := []string{inc.env}
 	if inc.env == "_xenv" {
 		envs = slices.DeleteFunc(slices.Compact(slices.Clone(t.matched)), func(env string) bool { return len(t.there(env, inc.sls)) == 0 })
-	} else if _, ok := t.list(inc.env); !ok {
+	} else if inc.env != doc.Env && !t.known(inc.env) {
 		t.p.add(MissingSLS, doc.SLS, inc.node, "there is no saltenv '%s', which the include of '%s' in SLS '%s:%s' names", inc.env, inc.sls, doc.Env, doc.SLS)
 		return
 	}

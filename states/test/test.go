@@ -96,8 +96,9 @@ func configurable(_ context.Context, c *state.Call) state.Result {
 	if changes {
 		res.Changes = pretended()
 	}
-	if c.Test {
-		if changes || !result && !allowed(c) {
+	if c.Test && !allowed(c) {
+		res.Verdict = state.True
+		if changes {
 			res.Verdict = state.Pending
 		}
 		if res.Comment == "" {

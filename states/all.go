@@ -1,0 +1,15 @@
+// Package states applies states to this host: it renders SLS files, compiles them (states/compile), calls them
+// (states/run), and gives the functions state.apply, state.highstate, ... to whoever asks. Each family of states is a folder.
+package states
+
+import (
+	"github.com/brine-deploy/brine/states/state"
+	"github.com/brine-deploy/brine/states/test"
+)
+
+// All lists the families of states by their names.
+func All() map[string]state.Family {
+	return map[string]state.Family{
+		"test": test.Family(),
+	}
+}
