@@ -33,7 +33,7 @@ type Result struct {
 // Call is one state to make true.
 type Call struct {
 	ID, SLS string
-	Name    string    // the name argument, which is the ID unless given
+	Name    string // the name argument, which is the ID unless given
 	// Args are all other arguments, without what the engine handles (requisites, onlyif, retry, order, ...). check_cmd is
 	// the function's own affair when its Params name it, else the engine's.
 	Args *data.Map
