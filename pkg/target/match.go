@@ -79,7 +79,7 @@ func idGlob(w word) (matcher, *SyntaxError) {
 		return nil, w.fail(0, "expected a match instead of an empty word")
 	}
 	if i := strings.IndexAny(w.text, "()"); i >= 0 {
-		return nil, w.fail(i, "put spaces around %q", w.text[i:i+1])
+		return nil, w.fail(i, "an id has no %q; between matches stands an operator", w.text[i:i+1])
 	}
 	if i := strings.Index(w.text, "@"); i >= 0 {
 		return nil, w.fail(0, "unknown match %q; known: L@ E@ G@ P@ T@ N@ I@ J@ S@ and globs on the id", w.text[:i+1])

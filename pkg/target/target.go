@@ -10,7 +10,7 @@
 //	N@web                     a nodegroup
 //	web* and not ( G@dc:ams or L@web7 )
 //
-// Words are separated by white space, parentheses too. "not" binds tightest, then "and", then "or"; "a not b" means
+// Words are separated by white space; parentheses need none, other than in Salt. "not" binds tightest, then "and", then "or"; "a not b" means
 // "a and not b". In G, P, I and J the parts of the name are separated by a colon, or by the character between the letter
 // and the @ (G|@os|Ubuntu); values are compared without regard to case; lists match when one member does; * stands for any
 // key. A nodegroup is put in place as it is written, without parentheses unless it names other nodegroups: as in Salt.

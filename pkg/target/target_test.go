@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +32,8 @@ func TestMatchesWhatPeopleWrite(t *testing.T) {
 		"G|@disk|sda|type|ssd": true, "G@disk:*:type:ssd": true, "G|@disk|*|type|ssd": true, "G@cpus:4": true, "G@ports:443": true,
 		"P@roles:(?:web|db)$": true, `P@os:\D+$`: true, "P@*:type:ssd": false, "P@disk:*:type:s+d": true,
 		"S@10.0.1.0/24": true, "S@10.0.2.0/24": false, "S@::/0": false,
+		"(web1 or db1) and G@os:Debian": true, "((web1))": true, "not(web1)": false, "(not (db1 or (db2)))": true, "E@(web|db)1": true,
+		"(E@web(1|2))": true, `(E@web(1|2)\)) or web1`: true, "db1 or (E@(web|db)1 and(T@env:prod))": true,
 		"not not web1": true, "not not not web1": false, "( web1 )": true, "db1 or web* not web2": true,
 		"I@tier:front": true, "J@tier:f.o": true,
 	} {
@@ -71,7 +72,10 @@ func TestErrorsShowTheColumnAndTheReason(t *testing.T) {
 		{"( web1 or db1", 1, "not closed"},
 		{"( web1 x )", 8, `before "x"`},
 		{"web1 )", 6, `")" without "("`},
-		{"a or (web1 or db1)", 6, "spaces around"},
+		{"a or (web1 or db1", 6, "not closed"},
+		{"web1) or x", 5, `")" without "("`},
+		{"()", 2, `expected a match before ")"`},
+		{"web1(db1)", 5, `an id has no "("`},
 		{"a or X@web1", 6, `unknown match "X@"; known: L@`},
 		{"a and G@os", 11, "expected name:value; G@os:* is any value"},
 		{"T@env", 6, "T@env:*"},
@@ -85,14 +89,14 @@ func TestErrorsShowTheColumnAndTheReason(t *testing.T) {
 		{"S@10.0.0.0/255.0.255.0", 3, "netmask"},
 		{"a or N@nope", 8, `unknown nodegroup "nope"; known: deep, inner, loop`},
 		{"a or N@loop", 6, `in nodegroup "loop": nodegroup "loop" contains itself: loop > loop`},
-		{"a or N@deep", 6, `in nodegroup "inner": put spaces`},
+		{"a or N@deep", 6, `in nodegroup "inner": an id has no`},
 		{deep, 2*maxDepth + 1, "deeper than 64"},
 		{"G@" + strings.Repeat("*:", maxStars+1) + "x", 3, "more than 8"},
 		{"P@" + strings.Repeat("x:", maxParts) + "x", 3, "more than 64 parts"},
 		{strings.Repeat("a or ", maxWords) + "a", 1, "more than 4096 words"},
 		{strings.Repeat("a", maxLength+1), 1, "longer than"},
 	} {
-		_, err := ParseWith(c.expr, Nodegroups{"loop": "N@loop", "deep": []any{"N@inner", "or", "db1"}, "inner": "x and (web1)"})
+		_, err := ParseWith(c.expr, Nodegroups{"loop": "N@loop", "deep": []any{"N@inner", "or", "db1"}, "inner": "x and web1)x"})
 		var bad *SyntaxError
 		if !errors.As(err, &bad) || bad.Column != c.column || !strings.Contains(bad.Error(), c.want) {
 			t.Errorf("%.60q: %v; want column %d: %s", c.expr, err, c.column, c.want)
@@ -200,6 +204,35 @@ func TestGlobSetsAreThoseOfFnmatch(t *testing.T) {
 	}
 }
 
+// On a fleet of 10,000 a target is compiled once and matched by all within 20 ms.
+func BenchmarkCompoundTargetOn10000Minions(b *testing.B) {
+	minions := make([]Subject, 10_000)
+	for i := range minions {
+		role := []any{"web", "db", "cache"}[i%3]
+		minions[i] = Subject{
+			ID:     fleet.MinionID(fmt.Sprintf("web%d.ams.example.com", i)),
+			Grains: fleet.Grains{"os": "Debian", "roles": []any{role, "front"}, "disk": map[string]any{"sda": map[string]any{"type": "ssd"}}, "ipv4": []any{"127.0.0.1", fmt.Sprintf("10.0.%d.%d", i/250, i%250)}},
+			Tags:   fleet.Tags{"env": "prod"}, Pillar: map[string]any{"tier": "front"},
+		}
+	}
+	const expr = `(web* or E@db\d+) and G@roles:web and not (P@os:(RedHat|Suse) or S@10.0.3.0/24) and I@tier:f* and G@disk:*:type:ssd and T@env:prod`
+	for b.Loop() {
+		target, err := Parse(expr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		for i := range minions {
+			if target.Match(minions[i]) {
+				n++
+			}
+		}
+		if n != 3250 {
+			b.Fatal(n)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, expr := range []string{"web* and not ( G@dc:ams or L@web7 )", "P@a:*:(b|c", "S@10.0.0.0/255.0.0.0", "N@g or N@h", "G|@a|*|b", "T@a:b:c", "E@[a"} {
 		f.Add(expr, "a or b")
@@ -227,4 +260,4 @@ func FuzzParse(f *testing.F) {
 }
 
 // unbalanced reports that an expression in parentheses may not be one operand, as in "a ) or ( b".
-func unbalanced(expr string) bool { return slices.Contains(strings.Fields(expr), ")") }
+func unbalanced(expr string) bool { return strings.Contains(expr, ")") }

@@ -74,7 +74,7 @@ type expander struct {
 func expand(words []word, groups Nodegroups) ([]word, *SyntaxError) {
 	e := &expander{groups: groups}
 	var all []word
-	for _, w := range words {
+	for _, w := range unpack(words) {
 		if !isGroup(w) {
 			all = append(all, w)
 			continue
@@ -94,6 +94,74 @@ func expand(words []word, groups Nodegroups) ([]word, *SyntaxError) {
 	return all, nil
 }
 
+// unpack takes the parentheses, and operators before one, off words that were written without spaces: (web1 or web2),
+// not(db*). Those that belong to a pattern stay: E@web(1|2).
+func unpack(words []word) []word {
+	out := make([]word, 0, len(words))
+	for _, w := range words {
+		for {
+			head := leading(w.text)
+			if head == "" || head == w.text {
+				break
+			}
+			out = append(out, word{head, w.column, w.group})
+			w = w.from(len(head))
+		}
+		var tail []word
+		for len(w.text) > 1 && closesMore(w.text) {
+			last := w.from(len(w.text) - 1)
+			tail = append(tail, last)
+			w.text = w.text[:len(w.text)-1]
+		}
+		slices.Reverse(tail)
+		out = append(append(out, w), tail...)
+	}
+	return out
+}
+
+// from is the rest of a word from a byte on.
+func (w word) from(offset int) word {
+	if w.group == "" {
+		w.column += utf8.RuneCountInString(w.text[:offset])
+	}
+	w.text = w.text[offset:]
+	return w
+}
+
+// leading is the parenthesis, or the operator before one, that a word begins with.
+func leading(text string) string {
+	if strings.HasPrefix(text, "(") {
+		return "("
+	}
+	for _, operator := range []string{"not", "and", "or"} {
+		if strings.HasPrefix(text, operator+"(") {
+			return operator
+		}
+	}
+	return ""
+}
+
+// closesMore reports whether a word ends in a parenthesis that it does not open.
+func closesMore(text string) bool {
+	if !strings.HasSuffix(text, ")") || strings.HasSuffix(text, `\)`) {
+		return false
+	}
+	open, escaped := 0, false
+	for _, r := range text {
+		switch {
+		case escaped:
+			escaped = false
+		case r == '\\':
+			escaped = true
+		case r == '(':
+			open++
+		case r == ')':
+			open--
+		}
+	}
+	return open < 0
+}
+
 func isGroup(w word) bool { return strings.HasPrefix(w.text, "N@") && len(w.text) > len("N@") }
 
 // group returns the words of the nodegroup that w names. With nodegroups inside they are in parentheses, which nested says.
@@ -105,11 +173,17 @@ func (e *expander) group(w word) (words []word, nested bool, err *SyntaxError) {
 	}
 	e.inside = append(e.inside, name)
 	defer func() { e.inside = e.inside[:len(e.inside)-1] }()
-	for _, text := range own {
+	inside := make([]word, len(own))
+	for i, text := range own {
+		inside[i] = word{text: text, column: w.column, group: name}
+	}
+	if len(inside) > 1 { // a single word may be a regular expression without its E@
+		inside = unpack(inside)
+	}
+	for _, inner := range inside {
 		if e.count++; e.count > maxWords {
 			return nil, false, w.fail(0, "more than %d words", maxWords)
 		}
-		inner := word{text: text, column: w.column, group: name}
 		if !isGroup(inner) {
 			words = append(words, inner)
 			continue
