@@ -47,7 +47,7 @@ const (
 )
 
 // StampLayout is how lines of a log begin by default when they are stamped.
-const StampLayout = "2006-01-02T15:04:05.000Z07:00 "
+const StampLayout = "2006-01-02T15:04:05.000-07:00 "
 
 // Spec is one script to run. Its zero value lacks Name and Path only. It can be encoded as JSON, except for Output.
 type Spec struct {
@@ -66,7 +66,7 @@ type Spec struct {
 	// what was in it before included, then a line that says that the rest is left out, and the tail. No log when empty.
 	Log      string
 	LogLimit int64  // DefaultLogLimit when zero
-	Stamp    string // time layout put before each line in the log, in local time; none when empty
+	Stamp    string // time layout of constant width put before each line in the log, in local time; none when empty
 	Split    bool   // tell the outputs apart: lines in log and tail begin with [stdout] or [stderr]. Costs their common order
 	Tail     int    // bytes of Result.Tail; DefaultTail when zero
 

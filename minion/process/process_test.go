@@ -16,7 +16,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == SuperviseCommand:
+		os.Exit(Supervise(os.Args[2]))
+	case os.Getenv("START") != "":
+		start()
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}
 
 // script is a Spec for a script with this text.
 func script(t *testing.T, text string) Spec {
