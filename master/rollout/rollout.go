@@ -179,12 +179,22 @@ func (s *steps) revert(ctx context.Context) error {
 		return fmt.Errorf("revert to %s: %w", s.d.Previous.Short(), err)
 	}
 	w := back(previous)
-	for i, batch := range batches(s.d) {
-		if err := s.batch(ctx, w, batch); err != nil {
-			return s.refuse(ctx, err)
-		}
-		if i > 0 && anyFailed(batch) {
-			return s.end(ctx, fleet.DeployFailed, s.d.Reason+"; the revert stopped: the revision before did not come back either")
+	for i, rest := range batches(s.d) {
+		for len(rest) > 0 {
+			batch, err := rest, error(nil) // the first batch failed: it serves nothing that could be missed
+			if i > 0 {
+				batch, err = s.fitting(ctx, rest)
+			}
+			if err != nil {
+				return s.refuse(ctx, err)
+			}
+			rest = rest[len(batch):]
+			if err := s.batch(ctx, w, batch); err != nil {
+				return s.refuse(ctx, err)
+			}
+			if i > 0 && anyFailed(batch) {
+				return s.end(ctx, fleet.DeployFailed, s.d.Reason+"; the revert stopped: the revision before did not come back either")
+			}
 		}
 	}
 	if n := len(s.in(fleet.MinionFailed)); n > 0 {

@@ -197,6 +197,31 @@ func (s *steps) against(ctx context.Context, batch map[fleet.MinionID]bool) (hel
 	return why, nil
 }
 
+// fitting cuts a batch of the way back to what may be out of service at once: the minions that failed for good on the way
+// forward, and do not come back, leave room for fewer.
+func (s *steps) fitting(ctx context.Context, batch []*fleet.MinionProgress) ([]*fleet.MinionProgress, error) {
+	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
+	if err != nil {
+		return nil, err
+	}
+	busy, _ := s.busy()
+	taken, why := map[fleet.MinionID]bool{}, ""
+	for n, m := range batch {
+		if m.Phase != fleet.Waiting {
+			continue // under way before the master was restarted, or done
+		}
+		taken[m.Minion] = true
+		if why = MayTakeOut(s.d.Strategy, candidates, busy, taken); why != "" {
+			batch = batch[:n]
+			break
+		}
+	}
+	if len(batch) == 0 {
+		return nil, refused(errors.New(why))
+	}
+	return batch, nil
+}
+
 // enough refuses to go on when more minions have failed than may.
 func (s *steps) enough() error {
 	s.mu.Lock()

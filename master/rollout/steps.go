@@ -296,8 +296,11 @@ func (s *steps) returns(ctx context.Context, job fleet.JobID) (map[fleet.MinionI
 // learn keeps what a minion's return tells of it.
 func (s *steps) learn(ctx context.Context, m *fleet.MinionProgress, ret *fleet.Return) error {
 	var result fleet.ReleaseResult
-	if ret == nil || ret.Outcome == fleet.Refused || json.Unmarshal(ret.Value, &result) != nil {
+	if ret == nil || ret.Outcome == fleet.Refused {
 		return nil
+	}
+	if err := json.Unmarshal(ret.Value, &result); err != nil {
+		return nil //nolint:nilerr // a minion that died inside the job tells nothing of it
 	}
 	s.mu.Lock()
 	m.Events = append(m.Events, result.Events...)
