@@ -32,6 +32,7 @@ Settings: flag, then environment (BRINE_...), then file, then default.`,
 // commands are what it does without a master, a file each.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		callCommand(),
 		localCommand(),
 	}
 }
