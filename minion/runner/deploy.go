@@ -21,6 +21,9 @@ type deploy struct {
 	old     *record // live when the job began; may be nil
 	next    *record // what is to be live
 	scripts map[string]scripts
+	again   int // events of the journal that a dead minion left, and the first that has not come up again
+	prior   int
+	number  int // of the event that is under way
 }
 
 // run is the story of a job. However it ends, the journal has the result.
@@ -39,11 +42,35 @@ func (d *deploy) run(ctx context.Context) error {
 		d.abandon()
 		return d.end(fleet.Failed, "", err)
 	}
-	if err := d.takeOver(ctx); err != nil {
-		return d.end(fleet.Failed, "", d.goBack(ctx, err))
+	return d.finish(ctx)
+}
+
+// finish takes a prepared release to its end, whatever that is.
+func (d *deploy) finish(ctx context.Context) error {
+	var err error
+	if d.j.Reverting {
+		err = errors.New(d.j.Reason)
+	} else if err = d.takeOver(ctx); err == nil {
+		d.settle()
+		return d.end(fleet.Succeeded, "", nil)
 	}
-	d.settle()
-	return d.end(fleet.Succeeded, "", nil)
+	if !errors.Is(err, ErrLeft) {
+		err = d.goBack(ctx, err)
+	}
+	if errors.Is(err, ErrLeft) {
+		return d.leave(err)
+	}
+	return d.end(fleet.Failed, "", err)
+}
+
+// leave is for a minion that stops now: its successor goes on where this job is.
+func (d *deploy) leave(err error) error {
+	d.j.Left = true
+	if e := d.r.save(d.j); e != nil {
+		d.r.cfg.Log.Warn("job not left for the successor", "job", d.j.Job, "error", e)
+	}
+	d.r.cfg.Log.Info("job is left for the next start", "job", d.j.Job, "phase", string(d.j.Phase))
+	return err
 }
 
 func (d *deploy) nothingToDo() string {
@@ -68,8 +95,10 @@ func (d *deploy) takeOver(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := d.enter(step.phase); err != nil {
-			return err
+		if !step.phase.before(d.j.Phase) {
+			if err := d.enter(step.phase); err != nil {
+				return err
+			}
 		}
 		if err := step.do(ctx); err != nil {
 			return err
@@ -176,16 +205,29 @@ func (d *deploy) live() *record {
 
 // event tells of one event, or of one script, around do. The journal has it before it starts.
 func (d *deploy) event(e fleet.EventResult, do func(*fleet.EventResult) error) error {
-	e.Outcome, e.Started = fleet.EventRunning, time.Now().UTC()
-	d.j.Events = append(d.j.Events, e)
-	i := len(d.j.Events) - 1
-	name := strings.TrimSpace(string(e.Event) + " " + e.Script)
+	before := d.before(e)
+	switch {
+	case before != nil && before.Outcome == fleet.EventFailed:
+		return errors.New(before.Reason)
+	case before != nil && before.Outcome == fleet.EventSucceeded:
+		return nil
+	case before != nil:
+		e = *before
+	default:
+		e.Outcome, e.Started = fleet.EventRunning, time.Now().UTC()
+		d.j.Events = append(d.j.Events, e)
+		d.number = len(d.j.Events) - 1
+	}
+	i, name := d.number, strings.TrimSpace(string(e.Event)+" "+e.Script)
 	if err := d.note("before " + name); err != nil {
 		d.j.Events = d.j.Events[:i]
 		return err
 	}
 	d.report(e)
 	err := do(&e)
+	if errors.Is(err, ErrLeft) {
+		return err
+	}
 	e.Outcome, e.Ended = fleet.EventSucceeded, time.Now().UTC()
 	if err != nil {
 		e.Outcome, e.Reason = fleet.EventFailed, oneLine(err).Error()
@@ -196,6 +238,20 @@ func (d *deploy) event(e fleet.EventResult, do func(*fleet.EventResult) error) e
 		err = noted
 	}
 	return err
+}
+
+// before returns what the journal has of an event that comes up again, since a successor takes all steps from the
+// beginning; nil when it is new. Only the last one of a dead minion may be running.
+func (d *deploy) before(e fleet.EventResult) *fleet.EventResult {
+	for d.again < d.prior {
+		old := &d.j.Events[d.again]
+		d.number = d.again
+		d.again++
+		if old.Event == e.Event && old.Script == e.Script && old.Revert == e.Revert {
+			return old
+		}
+	}
+	return nil
 }
 
 // note saves the journal. On the way back nothing may stop the job, not even a full disk.

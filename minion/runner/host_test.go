@@ -21,11 +21,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/archive"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == process.SuperviseCommand {
+		os.Exit(process.Supervise(os.Args[2]))
+	}
 	if text := os.Getenv("BRINE_TEST_DOOMED"); text != "" {
 		liveDoomed(text)
 		return
@@ -49,6 +53,7 @@ type host struct {
 	fetched  atomic.Int64 // requests
 	jobs     int
 	events   []fleet.EventResult
+	program  string // of the supervisor
 }
 
 func newHost(t *testing.T) *host {
@@ -94,6 +99,7 @@ func (h *host) config() Config {
 	return Config{
 		StateDir: h.state, Minion: "web1", MasterHost: "127.0.0.1", Version: "test", Grace: 300 * time.Millisecond, Retry: time.Millisecond,
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Log: slog.New(slog.DiscardHandler),
+		Supervisor: process.Supervisor{Program: h.program},
 	}
 }
 
@@ -337,6 +343,7 @@ func wantError(t *testing.T, err error, parts ...string) {
 // doom is what a process that will be killed has to do.
 type doom struct {
 	State, KillAt string
+	Program       string
 	Count         int // the how manyeth time
 	Job           fleet.JobID
 	Order         fleet.ReleaseOrder
@@ -353,7 +360,7 @@ func liveDoomed(text string) {
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		panic(err)
 	}
-	r, err := New(Config{StateDir: d.State, Minion: "web1", Grace: time.Second})
+	r, err := New(Config{StateDir: d.State, Minion: "web1", Grace: time.Second, Supervisor: process.Supervisor{Program: d.Program}})
 	if err != nil {
 		panic(err)
 	}

@@ -36,7 +36,9 @@ type journal struct {
 	Job       fleet.JobID          `json:"job"`
 	Order     fleet.ReleaseOrder   `json:"order"` // without its secrets
 	Phase     phase                `json:"phase"`
-	Reverting bool                 `json:"reverting,omitempty"`
+	Reverting bool                 `json:"reverting,omitempty"` // for Reason
+	Left      bool                 `json:"left,omitempty"`      // the minion was stopped between two scripts, or in one, and goes on when it is back
+	Started   time.Time            `json:"started"`
 	Old       string               `json:"old,omitempty"`    // id of the release that was live
 	Release   string               `json:"release"`          // id of the new one
 	Reused    bool                 `json:"reused,omitempty"` // the new one was kept from an earlier job
@@ -48,7 +50,7 @@ type journal struct {
 
 func newJournal(job fleet.JobID, order fleet.ReleaseOrder) *journal {
 	order.Identity, order.URL = "", ""
-	return &journal{Job: job, Order: order, Phase: fetching}
+	return &journal{Job: job, Order: order, Phase: fetching, Started: time.Now().UTC()}
 }
 
 func journalName(job fleet.JobID) string { return path.Join("jobs", string(job)+".json") }

@@ -18,6 +18,7 @@ type Interrupted struct {
 	Outcome fleet.Outcome // fleet.Interrupted; or how the job ended when it had ended
 	Result  fleet.ReleaseResult
 	Reason  string
+	GoesOn  bool // it has not ended: call Resume
 }
 
 // lockTime bounds the wait for a root that somebody else holds while the minion starts.
@@ -35,7 +36,11 @@ func (r *Runner) Recover(ctx context.Context, report func(fleet.EventResult)) ([
 	var out []Interrupted
 	for _, j := range journals {
 		if j.Result != nil {
-			out = append(out, Interrupted{j.Job, j.Outcome, *j.Result, j.Reason})
+			out = append(out, j.told())
+			continue
+		}
+		if r.canGoOn(j) {
+			out = append(out, Interrupted{Job: j.Job, GoesOn: true, Result: fleet.ReleaseResult{Events: j.Events}})
 			continue
 		}
 		if err := r.recoverJob(ctx, j, report); err != nil {
@@ -43,9 +48,62 @@ func (r *Runner) Recover(ctx context.Context, report func(fleet.EventResult)) ([
 			out = append(out, Interrupted{Job: j.Job, Outcome: fleet.Interrupted, Reason: reason, Result: fleet.ReleaseResult{Events: j.Events}})
 			continue
 		}
-		out = append(out, Interrupted{j.Job, j.Outcome, *j.Result, j.Reason})
+		out = append(out, j.told())
 	}
 	return out, nil
+}
+
+// told is what there is to tell of a job that has ended.
+func (j *journal) told() Interrupted {
+	return Interrupted{Job: j.Job, Outcome: j.Outcome, Result: *j.Result, Reason: j.Reason}
+}
+
+// Resume goes on with a job of which Recover says so: it waits for the script that outlived the minion, and takes the other
+// steps. It may take as long as the job. The only error is ErrLeft; then the job is to be resumed again.
+func (r *Runner) Resume(ctx context.Context, job fleet.JobID, report func(fleet.EventResult)) (Interrupted, error) {
+	j := &journal{}
+	if err := readJSON(r.state, journalName(job), j); err != nil {
+		return Interrupted{Job: job, Outcome: fleet.Interrupted, Reason: oneLine(err).Error()}, nil
+	}
+	if j.Result == nil {
+		if err := r.recoverJob(ctx, j, report); errors.Is(err, ErrLeft) {
+			return Interrupted{Job: job}, ErrLeft
+		} else if err != nil {
+			reason := "the host could not be brought back: " + oneLine(err).Error()
+			return Interrupted{Job: job, Outcome: fleet.Interrupted, Reason: reason, Result: fleet.ReleaseResult{Events: j.Events}}, nil
+		}
+	}
+	r.tidy()
+	return j.told(), nil
+}
+
+// canGoOn reports whether a job can be taken up where a minion left it: it was left on purpose, or in a script of which it
+// is known, or will be, how it ends.
+func (r *Runner) canGoOn(j *journal) bool {
+	if j.Result != nil || j.Phase == fetching || j.Phase == validated {
+		return false
+	}
+	if n := len(j.Events) - 1; n >= 0 && j.Events[n].Outcome == fleet.EventRunning && j.Events[n].Script != "" {
+		dir := r.superviseDir(j.Job, n, j.Events[n].Event)
+		if _, err := os.Stat(filepath.Join(dir, "lock")); err == nil || !j.Left {
+			return process.Watched(dir)
+		}
+	}
+	return j.Left
+}
+
+// goOn takes a job up.
+func (d *deploy) goOn(ctx context.Context) error {
+	limit := max(time.Second, time.Until(d.j.Started.Add(d.order.Timeout.Or(defaultTimeout))))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("the job's time is over"))
+	defer cancel()
+	d.r.cfg.Log.Info("job goes on", "job", d.j.Job, "phase", string(d.j.Phase))
+	d.prior, d.j.Left = len(d.j.Events), false
+	_ = d.finish(ctx)
+	if d.j.Left {
+		return ErrLeft
+	}
+	return d.site.sweep()
 }
 
 func (r *Runner) recoverJob(ctx context.Context, j *journal, report func(fleet.EventResult)) error {
@@ -95,6 +153,10 @@ func (r *Runner) resume(ctx context.Context, s *site, j *journal, report func(fl
 		if d.next, err = s.load(j.Release); err != nil {
 			return err
 		}
+	}
+	if d.next != nil && r.canGoOn(j) {
+		d.next.Hooks, d.next.Group = j.Order.Hooks, j.Order.Group
+		return d.goOn(ctx)
 	}
 	d.endEvents()
 	r.cfg.Log.Warn("job was interrupted", "job", j.Job, "phase", string(j.Phase), "root", s.dir)

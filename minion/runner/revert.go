@@ -22,14 +22,18 @@ func (d *deploy) abandon() {
 
 // goBack makes the release before live again and starts it, whatever state the new one is in; it can be repeated. The
 // job's time may be over: going back has its own, as long again. It returns cause, with what came of it.
+// With ErrLeft it is not back yet.
 func (d *deploy) goBack(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.order.Timeout.Or(defaultTimeout))
+	ctx, cancel := d.untilLeft(ctx, d.order.Timeout.Or(defaultTimeout))
 	defer cancel()
 	// A dead minion may have stopped the application, or started it again, or not yet.
 	unsure := d.j.Outcome == fleet.Interrupted && (d.j.Phase == stopping || d.j.Reverting)
-	d.j.Reverting = true
+	d.j.Reverting, d.j.Reason = true, oneLine(cause).Error()
 	_ = d.note("reverting")
 	err := d.restart(ctx, unsure)
+	if errors.Is(err, ErrLeft) {
+		return err
+	}
 	if where := d.putAside(); where != "" {
 		cause = fmt.Errorf("%w; the failed one is kept for inspection in %s", cause, where)
 	}
@@ -45,6 +49,18 @@ func (d *deploy) goBack(ctx context.Context, cause error) error {
 	}
 }
 
+// untilLeft is a context of its own time, which ends before when the minion stops.
+func (d *deploy) untilLeft(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	own, leave := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), ErrLeft) {
+			leave(ErrLeft)
+		}
+	})
+	own, cancel := context.WithTimeout(own, limit)
+	return own, func() { stop(); cancel(); leave(nil) }
+}
+
 // restart starts the old release. unsure says that it may be running, and that has to end first.
 func (d *deploy) restart(ctx context.Context, unsure bool) error {
 	if err := d.switchBack(); err != nil {
@@ -52,7 +68,9 @@ func (d *deploy) restart(ctx context.Context, unsure bool) error {
 	}
 	d.r.reached("switched back")
 	if d.j.Phase == starting && d.next != nil {
-		if err := d.runEvents(ctx, d.next, true, fleet.ApplicationStop); err != nil {
+		if err := d.runEvents(ctx, d.next, true, fleet.ApplicationStop); errors.Is(err, ErrLeft) {
+			return err
+		} else if err != nil {
 			d.r.cfg.Log.Warn("failed release not stopped", "release", d.next.ID, "error", err)
 		}
 	}
@@ -63,7 +81,9 @@ func (d *deploy) restart(ctx context.Context, unsure bool) error {
 		return nil
 	}
 	if unsure {
-		if err := d.runEvents(ctx, d.old, true, fleet.ApplicationStop); err != nil {
+		if err := d.runEvents(ctx, d.old, true, fleet.ApplicationStop); errors.Is(err, ErrLeft) {
+			return err
+		} else if err != nil {
 			d.r.cfg.Log.Warn("release not stopped before its start", "release", d.old.ID, "error", err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brine-deploy/brine/minion/fetch"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -31,9 +32,14 @@ type Config struct {
 	HTTP       *http.Client   // http.DefaultClient when nil
 	Log        *slog.Logger   // discarded when nil
 	Version    string
-	Grace      time.Duration // from TERM to KILL of a script that is over its time; 5 s when zero
-	Retry      time.Duration // before the second try of a download; 250 ms when zero
+	Grace      time.Duration      // from TERM to KILL of a script that is over its time; 5 s when zero
+	Supervisor process.Supervisor // the zero value runs scripts in this process, with which their result dies
+	Retry      time.Duration      // before the second try of a download; 250 ms when zero
 }
+
+// ErrLeft is the cause of a context that ends because the minion stops, to be started again. Scripts go on under their
+// supervisors, no other is started, and Release and Resume return it: the job has not ended, and Resume goes on with it.
+var ErrLeft = process.ErrLeave
 
 // Runner runs the deployments of this host. Its methods may be called concurrently: jobs of one root wait for each
 // other, those of different roots do not.
@@ -72,7 +78,7 @@ func New(cfg Config) (*Runner, error) {
 
 // Release makes the ordered revision live. It returns when that is done, or when the host is back at the release before;
 // when ctx ends in between, it goes back too. A nil error means success; the error's text is one line. The result is
-// right in both cases.
+// right in both cases. But for ErrLeft: then the job is for Resume.
 //
 // report gets every event when it starts and when it ends, from the calling goroutine. A job runs once: an id that ran
 // before is refused until it is forgotten. TRACEPARENT reaches the scripts when it is in the order's Env.
@@ -89,16 +95,27 @@ func (r *Runner) Release(ctx context.Context, job fleet.JobID, order fleet.Relea
 	defer cancel()
 	s, err := openSite(ctx, order)
 	if err != nil {
-		return untouched(order), oneLine(err)
+		return untouched(order), plain(oneLine(err))
 	}
 	defer s.close()
 	if err := errors.Join(r.recoverRoot(ctx, s), r.unseen(job)); err != nil {
-		return untouched(order), oneLine(err)
+		return untouched(order), plain(oneLine(err))
 	}
 	d := &deploy{r: r, site: s, layout: how, order: order, report: report, j: newJournal(job, order)}
 	err = oneLine(d.run(ctx))
+	if d.j.Left {
+		return fleet.ReleaseResult{Events: d.j.Events}, ErrLeft
+	}
 	r.tidy()
-	return *d.j.Result, err
+	return *d.j.Result, plain(err)
+}
+
+// plain makes an error of a job that has ended unlike ErrLeft, whatever made it end.
+func plain(err error) error {
+	if errors.Is(err, ErrLeft) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // Forget drops what is kept of a job that has ended. Call it when the job's return is safe; until then Recover tells of

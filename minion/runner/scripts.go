@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -55,7 +56,10 @@ func (f scripts) addAppspec(tree *os.Root, order fleet.ReleaseOrder) ([]string, 
 			f[event] = append(f[event], script{name: s.Location, timeout: s.Timeout, user: user})
 		}
 	}
-	return append(spec.Notes, spec.Unread("releases")...), nil
+	if order.Layout == "appspec" {
+		return spec.Notes, nil
+	}
+	return append(spec.Notes, spec.Unread(cmp.Or(order.Layout, layouts()[0]))...), nil
 }
 
 func userOf(s appspec.Script, order fleet.ReleaseOrder) string {
@@ -143,27 +147,52 @@ func (d *deploy) runScript(ctx context.Context, rec *record, s script, e *fleet.
 	if err := makeExecutable(tree, s.name); err != nil {
 		return err
 	}
-	number := len(d.j.Events) - 1
+	if errors.Is(context.Cause(ctx), ErrLeft) {
+		return ErrLeft
+	}
 	dir := d.layout.workDir(d, rec, e.Event)
-	log, err := d.r.logFile(d.j.Job, number, e.Event)
+	log, err := d.r.logFile(d.j.Job, d.number, e.Event)
 	if err != nil {
 		return err
 	}
-	res, err := process.Run(ctx, process.Spec{
+	spec := process.Spec{
 		Name:    s.name,
 		Path:    filepath.Join(d.site.path(rec), filepath.FromSlash(s.name)),
 		Dir:     dir,
-		Env:     d.environment(rec, e.Event, s.user, d.mark(number)),
-		Mark:    d.mark(number),
+		Env:     d.environment(rec, e.Event, s.user, d.mark(d.number)),
+		Mark:    d.mark(d.number),
 		User:    s.user,
 		Timeout: s.timeout,
 		Grace:   d.r.cfg.Grace,
 		Log:     log,
 		Stamp:   process.StampLayout,
 		Tail:    fleet.TailBytes,
-	})
+		Secrets: d.secrets(),
+	}
+	run := d.r.superviseDir(d.j.Job, d.number, e.Event)
+	res, err := process.Await(ctx, run, spec) // a dead minion may have started it
+	if errors.Is(err, process.ErrNotStarted) {
+		res, err = d.r.cfg.Supervisor.Run(ctx, run, spec)
+	}
 	e.ExitCode, e.Tail = res.ExitCode, res.Tail
+	if d.r.cfg.Supervisor.Program == "" {
+		return plain(err) // it has ended
+	}
 	return err
+}
+
+// secrets are the values that must not show up in what scripts say.
+func (d *deploy) secrets() []string {
+	var out []string
+	for _, name := range d.order.Secrets {
+		out = append(out, d.order.Env[name])
+	}
+	return out
+}
+
+// superviseDir is where a script's supervisor has its state.
+func (r *Runner) superviseDir(job fleet.JobID, number int, event fleet.LifecycleEvent) string {
+	return filepath.Join(r.cfg.StateDir, "logs", string(job), fmt.Sprintf("%02d-%s.run", number, event))
 }
 
 // logFile names the file that takes a script's output, in a directory that exists.
