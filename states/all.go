@@ -3,6 +3,8 @@
 package states
 
 import (
+	"github.com/brine-deploy/brine/states/cmd"
+	"github.com/brine-deploy/brine/states/file"
 	"github.com/brine-deploy/brine/states/state"
 	"github.com/brine-deploy/brine/states/test"
 )
@@ -10,6 +12,8 @@ import (
 // All lists the families of states by their names.
 func All() map[string]state.Family {
 	return map[string]state.Family{
-		"test": test.Family(),
+		"cmd":  cmd.States(),
+		"file": file.States(),
+		"test": test.States(),
 	}
 }

@@ -54,24 +54,24 @@ func (e *Engine) highstate(ctx context.Context, args *data.Map) (*Answer, error)
 	return e.applied(ctx, args, func(c *call) (compile.Mods, *Answer, error) {
 		mods, err := c.top(ctx)
 		if err == nil && len(mods) == 0 {
-			return nil, noStates(), nil
+			return nil, noStates("No Top file or master_tops data matches found. Please see master log for details."), nil
 		}
 		return mods, nil, err
 	})
 }
 
-// noStates is the answer when no top file has anything for this minion.
-func noStates() *Answer {
+// noStates is the answer when top files have nothing for this minion.
+func noStates(comment string) *Answer {
 	return &Answer{Code: CodeFailed, Applied: true, States: []*run.Result{{
-		Result: state.Result{Reason: run.StateFailed, Comment: "No Top file or master_tops data matches found. Please see master log for details."},
+		Result: state.Result{Reason: run.StateFailed, Comment: comment},
 		ID:     "states", State: "no", Fun: "None", Name: "No States",
 	}}}
 }
 
 // applied compiles what choose gives, and calls it.
 func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call) (compile.Mods, *Answer, error)) (*Answer, error) {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	ctx, release := e.lock(ctx)
+	defer release()
 	c, answer, err := e.begin(ctx, args)
 	if answer != nil || err != nil {
 		return answer, err
@@ -88,6 +88,18 @@ func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call)
 		return wrong(err)
 	}
 	return judged(high, c.runner().Run(ctx, high.Low()))
+}
+
+// inside marks the context of what a state calls.
+type inside struct{}
+
+// lock waits until nothing else is applied; what a state itself applies (module.run) waits for nobody.
+func (e *Engine) lock(ctx context.Context) (_ context.Context, release func()) {
+	if ctx.Value(inside{}) != nil {
+		return ctx, func() {}
+	}
+	e.applying.Lock()
+	return context.WithValue(ctx, inside{}, true), e.applying.Unlock
 }
 
 // finished renders SLS files and puts them together.
@@ -122,8 +134,8 @@ func judged(high *compile.High, results []*run.Result) (*Answer, error) {
 }
 
 func (e *Engine) slsID(ctx context.Context, args *data.Map) (*Answer, error) {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	ctx, release := e.lock(ctx)
+	defer release()
 	c, answer, err := e.begin(ctx, args)
 	if answer != nil || err != nil {
 		return answer, err
@@ -146,8 +158,8 @@ func (e *Engine) slsID(ctx context.Context, args *data.Map) (*Answer, error) {
 
 // single makes one state true, without any SLS.
 func (e *Engine) single(ctx context.Context, args *data.Map) (*Answer, error) {
-	e.applying.Lock()
-	defer e.applying.Unlock()
+	ctx, release := e.lock(ctx)
+	defer release()
 	c, answer, err := e.begin(ctx, args)
 	if answer != nil || err != nil {
 		return answer, err

@@ -41,9 +41,13 @@ func own(c *compile.Chunk, params []string) *data.Map {
 
 // result begins the result of a chunk.
 func (r *Runner) result(c *chunk, v state.Verdict, reason, comment string) *Result {
+	fun := c.Fun
+	if c.watched {
+		fun = "mod_watch"
+	}
 	return &Result{
 		Result: state.Result{Verdict: v, Reason: reason, Comment: comment},
-		ID:     c.ID, SLS: c.SLS, State: c.State, Fun: c.Fun, Name: c.Name,
+		ID:     c.ID, SLS: c.SLS, State: c.State, Fun: fun, Name: c.Name,
 		Start: time.Now(), number: r.next(),
 	}
 }
@@ -141,7 +145,6 @@ func (r *Runner) attempts(ctx context.Context, c *chunk, f state.Function, res *
 		before = append(before, fmt.Sprintf("Attempt %d: Returned a result of \"%s\", with the following comment: %q", n, modules.Text(Value(res.Verdict)), res.Comment))
 		res.Result, res.skipWatch = state.Result{}, false
 		r.attempt(ctx, c, f, res)
-		res.number = max(res.number, 0)
 	}
 	if before != nil {
 		res.Comment = strings.Join(append(before, res.Comment), "\n")

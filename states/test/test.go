@@ -13,8 +13,8 @@ import (
 	"github.com/brine-deploy/brine/states/state"
 )
 
-// Family gives the functions of the family.
-func Family() state.Family {
+// States gives the functions of the family.
+func States() state.Family {
 	return state.Family{
 		"nop":                     {Doc: "Succeed and change nothing.", Params: []string{"comment", "*"}, Run: succeed, Watch: watch},
 		"succeed_without_changes": {Doc: "Succeed and change nothing.", Params: []string{"comment", "*"}, Run: succeed, Watch: watch},
