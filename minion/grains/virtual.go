@@ -9,9 +9,38 @@ import (
 )
 
 // probeVirtual finds virtual: container, the kind of the virtual machine, unknown for a virtual machine of another kind, or
-// physical. It needs no rights and runs nothing.
+// physical; and virtual_subtype where Salt has one. It needs no rights and runs nothing.
 func probeVirtual(_ context.Context, root fs.FS) (fleet.Grains, error) {
-	return fleet.Grains{"virtual": virtual(root)}, nil
+	found := fleet.Grains{"virtual": virtual(root)}
+	switch found["virtual"] {
+	case "container":
+		found["virtual_subtype"] = containerKind(root)
+	case "Nitro":
+		found["virtual_subtype"] = "Amazon EC2"
+	}
+	return found, nil
+}
+
+// containerKind is Salt's name of what a container runs in.
+func containerKind(root fs.FS) string {
+	environ := "\x00" + read(root, "proc/1/environ")
+	groups := read(root, "proc/1/cgroup")
+	has := func(kind string) bool {
+		return strings.Contains(environ, "\x00container="+kind) || read(root, "run/systemd/container") == kind
+	}
+	switch {
+	case strings.Contains(environ, "\x00KUBERNETES_SERVICE_HOST=") || strings.Contains(groups, "kubepods"):
+		return "kubernetes"
+	case has("podman") || exists(root, "run/.containerenv"):
+		return "Podman"
+	case has("lxc") || strings.Contains(groups, "/lxc/"):
+		return "LXC"
+	case has("systemd-nspawn"):
+		return "systemd-nspawn"
+	case exists(root, "proc/vz") && !exists(root, "proc/bc"):
+		return "OpenVZ"
+	}
+	return "Docker"
 }
 
 func virtual(root fs.FS) string {
