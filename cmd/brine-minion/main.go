@@ -34,6 +34,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		callCommand(),
 		localCommand(),
+		renderCommand(),
 	}
 }
 
