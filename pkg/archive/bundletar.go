@@ -22,7 +22,7 @@ func (b *bundle) untar(kind Kind) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	src := bufio.NewReaderSize(&source{ctx: b.ctx, r: f, hash: noHash{}}, 64<<10)
+	src := bufio.NewReaderSize(&interruptible{b.ctx, f}, 64<<10)
 	if kind == Tar {
 		kind = sniff(src)
 	}
@@ -80,15 +80,6 @@ func decompress(r io.Reader, kind Kind) (plain io.Reader, end func(), err error)
 	}
 	return plain, end, err
 }
-
-// noHash is for what has no digest.
-type noHash struct{}
-
-func (noHash) Write(b []byte) (int, error) { return len(b), nil }
-func (noHash) Sum(b []byte) []byte         { return b }
-func (noHash) Reset()                      {}
-func (noHash) Size() int                   { return 0 }
-func (noHash) BlockSize() int              { return 1 }
 
 // owners finds the accounts that a tar names.
 type owners struct {

@@ -2,15 +2,9 @@ package archive
 
 import (
 	"cmp"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-
-	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 // The kinds of errors that Unpack gives beside those of the disk and of its reader.
@@ -38,42 +32,6 @@ func (l Limits) orDefaults() Limits {
 const maxWindow = 32 << 20
 
 func refuse(name, why string) error { return fmt.Errorf("%w: entry %q %s", ErrRefused, name, why) }
-
-// source reads the archive's own bytes: it hashes them and remembers how reading ended.
-type source struct {
-	ctx  context.Context // of the Unpack that owns it
-	r    io.Reader
-	hash hash.Hash
-	err  error // of r; nil after io.EOF
-}
-
-func newSource(ctx context.Context, r io.Reader) *source {
-	return &source{ctx: ctx, r: r, hash: sha256.New()}
-}
-
-func (s *source) Read(b []byte) (int, error) {
-	if err := context.Cause(s.ctx); err != nil {
-		s.err = err
-		return 0, err
-	}
-	n, err := s.r.Read(b)
-	s.hash.Write(b[:n])
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
-}
-
-// verify reads to the end and compares the digest.
-func (s *source) verify(want fleet.Digest) error {
-	if _, err := io.Copy(io.Discard, s); err != nil {
-		return fmt.Errorf("read archive: %w", err)
-	}
-	if got := fleet.Digest(hex.EncodeToString(s.hash.Sum(nil))); got != want {
-		return fmt.Errorf("%w: it is %s, not %s", ErrDigest, got.Short(), want.Short())
-	}
-	return nil
-}
 
 // capped gives at most left bytes and then ErrLimit: the end of a decompression bomb.
 type capped struct {

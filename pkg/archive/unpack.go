@@ -21,6 +21,8 @@ import (
 // Errors: ErrDigest when the bytes, also those after the archive's end, are not the wanted ones; ErrRefused and ErrLimit
 // for an entry, which they name; else what r, ctx or the disk said (errors.Is finds syscall.ENOSPC). Owners are the
 // process's, modes 0755 and 0644 whatever its umask. Nothing is synced to the disk.
+//
+// It reads ahead, in another goroutine, and returns when that has ended: an error has to wait for a Read that is under way.
 func Unpack(ctx context.Context, r io.Reader, dir string, want fleet.Digest, limits Limits) error {
 	if !want.Valid() {
 		return fmt.Errorf("unpack: %q is not a digest", want)
@@ -30,7 +32,8 @@ func Unpack(ctx context.Context, r io.Reader, dir string, want fleet.Digest, lim
 		return fmt.Errorf("unpack into %s: %w", dir, err)
 	}
 	defer root.Close()
-	src := newSource(ctx, r)
+	src := startSource(ctx, r)
+	defer src.close()
 	t := newTree(root, limits)
 	err = extract(src, t)
 	if failed := t.writers.close(); failed != nil {
@@ -86,8 +89,8 @@ func (e *formatError) Unwrap() error { return e.err }
 
 // extract reads the tar.zst that Pack makes.
 func extract(src io.Reader, t *tree) error {
-	// One goroutine: nothing reads src any more once this function has returned.
-	decoder, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+	// One goroutine: another is not worth what handing over to it costs.
+	decoder, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow), zstd.IgnoreChecksum(true))
 	if err != nil {
 		return &formatError{err: err}
 	}

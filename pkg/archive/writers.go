@@ -8,12 +8,14 @@ import (
 	"os"
 	"path"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	parallel  = 4         // files that are made at once
+	parallel  = 2         // files that are made at once
 	smallFile = 128 << 10 // a larger one is written while it is read
-	readAhead = 16        // small files in memory
+	readAhead = 64        // small files in memory
 )
 
 // writers make files, many small ones at once: most of the work of one is the file system's.
@@ -35,7 +37,7 @@ type job struct {
 }
 
 func startWriters(root *os.Root) *writers {
-	w := &writers{root: root, jobs: make(chan job), free: make(chan []byte, readAhead), buffer: make([]byte, smallFile)}
+	w := &writers{root: root, jobs: make(chan job, readAhead), free: make(chan []byte, readAhead), buffer: make([]byte, smallFile)}
 	for range readAhead {
 		w.free <- nil // made when it is needed
 	}
@@ -72,7 +74,7 @@ func (w *writers) write(e entry, content io.Reader) error {
 		defer at.close()
 		return at.make(e, func(f io.Writer) error {
 			in := &remembering{r: content}
-			_, err := io.CopyBuffer(struct{ io.Writer }{f}, in, w.buffer) // the struct hides ReadFrom, which makes a buffer per file
+			_, err := io.CopyBuffer(f, struct{ io.Reader }{in}, w.buffer) // the struct hides a WriteTo, which would make its own buffer
 			if in.err != nil {
 				return &readError{in.err}
 			}
@@ -132,17 +134,29 @@ func (w *writers) failure() error {
 	return w.first
 }
 
-// place keeps the directory of the last file open: the next one usually lies there too.
+// place keeps the directory of the last file open: the next one usually lies there too. It is found through the root; a file
+// in it is made anew by its last name alone, so that no link is followed.
 type place struct {
 	root *os.Root
 	name string
-	dir  *os.Root
+	dir  *os.File
 }
 
 func (p *place) close() {
 	if p.dir != nil {
 		_ = p.dir.Close() // only looked at
+		p.dir = nil
 	}
+}
+
+func (p *place) enter(dir string) (err error) {
+	if p.dir != nil && p.name == dir {
+		return nil
+	}
+	p.close()
+	p.name = dir
+	p.dir, err = p.root.Open(path.Clean(dir))
+	return err
 }
 
 // make makes one file.
@@ -156,47 +170,91 @@ func (p *place) make(e entry, fill func(io.Writer) error) error {
 	return nil
 }
 
+// makeFile spares what an os.File costs: half of the time of a small file.
 func (p *place) makeFile(e entry, fill func(io.Writer) error) error {
 	dir, base := path.Split(e.name)
-	if p.dir == nil || p.name != dir {
-		p.close()
-		var err error
-		if p.dir, err = p.root.OpenRoot(path.Clean(dir)); err != nil {
-			p.dir = nil
-			return err
-		}
-		p.name = dir
+	if err := p.enter(dir); err != nil {
+		return err
 	}
-	f, err := p.dir.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, e.mode.Perm())
+	at := int(p.dir.Fd())
+	var f descriptor
+	err := patiently(func() error {
+		fd, err := unix.Openat(at, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(e.mode.Perm()))
+		f = descriptor(fd)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := fill(f); err != nil {
-		_ = f.Close() // the first error is the one to tell
+	err = fill(f)
+	if err == nil {
+		err = f.dress(e)
+	}
+	if closed := unix.Close(int(f)); err == nil {
+		err = closed
+	}
+	if err != nil || e.mtime.IsZero() {
 		return err
 	}
-	if e.uid >= 0 {
-		err = f.Chown(e.uid, e.gid)
-	}
-	err = errors.Join(err, giveMode(f, e), f.Close()) // after the owner, who would take setuid away
-	if !e.mtime.IsZero() {
-		err = errors.Join(err, p.dir.Chtimes(base, e.mtime, e.mtime))
-	}
-	return err
+	mtime := unix.NsecToTimespec(e.mtime.UnixNano())
+	return unix.UtimesNanoAt(at, base, []unix.Timespec{mtime, mtime}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// giveMode sets the mode, of which the umask has taken something; special bits cannot be had from the start.
-func giveMode(f *os.File, e entry) error {
-	mode := e.mode
-	if e.umask && mode == mode.Perm() {
-		return nil
+// descriptor is an open file.
+type descriptor int
+
+func (d descriptor) Write(b []byte) (done int, err error) {
+	for done < len(b) && err == nil {
+		err = patiently(func() error {
+			n, err := unix.Write(int(d), b[done:])
+			done += max(n, 0)
+			return err
+		})
 	}
-	if e.umask {
-		info, err := f.Stat()
-		if err != nil {
+	return done, err
+}
+
+// dress gives the owner and then the mode: of that the umask has taken something, and a new owner takes setuid away.
+func (d descriptor) dress(e entry) error {
+	if e.uid >= 0 {
+		if err := unix.Fchown(int(d), e.uid, e.gid); err != nil {
 			return err
 		}
-		mode = info.Mode().Perm() | mode&^fs.ModePerm
 	}
-	return f.Chmod(mode)
+	mode := modeBits(e.mode)
+	if e.umask {
+		if e.mode == e.mode.Perm() {
+			return nil
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(int(d), &st); err != nil {
+			return err
+		}
+		mode = mode&^0o777 | st.Mode&0o777
+	}
+	return unix.Fchmod(int(d), mode)
+}
+
+// modeBits gives a mode as the kernel has it.
+func modeBits(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSetuid != 0 {
+		bits |= unix.S_ISUID
+	}
+	if mode&fs.ModeSetgid != 0 {
+		bits |= unix.S_ISGID
+	}
+	if mode&fs.ModeSticky != 0 {
+		bits |= unix.S_ISVTX
+	}
+	return bits
+}
+
+// patiently calls again what a signal interrupted.
+func patiently(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
