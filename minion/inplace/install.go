@@ -24,8 +24,9 @@ import (
 type Installation struct {
 	File  string      // the record; its directory exists
 	Umask fs.FileMode // for directories that are made
+	Undo  string      // a directory for what Back and Settle need; none when empty, and then there is no way back
 
-	reached func(step string) // test seam: called at every border between two steps
+	Reached func(step string) // test seam: called at every border between two steps; may be nil
 }
 
 // Plan decides what an install would do now. The error is an appspec conflict, or what the disk said.
@@ -50,9 +51,16 @@ func (in Installation) Run(ctx context.Context, plan *appspec.Plan, tree *os.Roo
 	if len(plan.Remove) == 0 && len(plan.Steps) == 0 && len(plan.Settings) == 0 && !r.Working {
 		return nil
 	}
+	if in.Undo != "" {
+		if err := newUndo(plan, owned).begin(in.Undo); err != nil {
+			return err
+		}
+		w.reached("kept")
+	}
 	if err := w.begin(plan, owned).save(in.File); err != nil {
 		return err
 	}
+	w.reached("written down")
 	if r.Working {
 		w.sweep(owned)
 	}
@@ -110,15 +118,15 @@ func (w *worker) begin(plan *appspec.Plan, owned []appspec.Owned) record {
 }
 
 func (w *worker) reached(step string) {
-	if w.in.reached != nil {
-		w.in.reached(step)
+	if w.in.Reached != nil {
+		w.in.Reached(step)
 	}
 }
 
 func (w *worker) work(ctx context.Context, plan *appspec.Plan) error {
 	w.gone = map[string]bool{}
 	for _, o := range plan.Remove {
-		w.reached("remove " + o.Path)
+		w.reached("remove")
 		if err := w.remove(o); err != nil {
 			return err
 		}
@@ -128,7 +136,7 @@ func (w *worker) work(ctx context.Context, plan *appspec.Plan) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		w.reached(string(s.Do) + " " + s.Path)
+		w.reached(string(s.Do))
 		if err := w.step(s); err != nil {
 			return err
 		}
@@ -137,12 +145,12 @@ func (w *worker) work(ctx context.Context, plan *appspec.Plan) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		w.reached("set " + s.Path)
+		w.reached("set")
 		if err := w.set(ctx, s); err != nil {
 			return fmt.Errorf("%s: permissions of %s: %w", s.Entry.Pos, s.Path, err)
 		}
 	}
-	w.reached("done")
+	w.reached("installed")
 	return nil
 }
 

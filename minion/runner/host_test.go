@@ -177,6 +177,9 @@ func (h *host) order(files tree) fleet.ReleaseOrder {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	for name, content := range files {
+		if h.layout == "appspec" && name == "appspec.yml" {
+			content += "files:\n  - {source: /, destination: " + h.root + "/app}\n"
+		}
 		file := filepath.Join(dir, name)
 		must(h.t, os.MkdirAll(filepath.Dir(file), 0o755))
 		if strings.HasSuffix(name, "/") {
@@ -248,8 +251,11 @@ func (h *host) read(name string) string {
 
 // live names a file of the live release below the root.
 func (h *host) live(name string) string {
-	if h.layout == "copy" {
+	switch h.layout {
+	case "copy":
 		return name
+	case "appspec":
+		return "app/" + name
 	}
 	return "current/" + name
 }
@@ -271,7 +277,7 @@ func (h *host) names(dir string) []string {
 func (h *host) wantLive(files tree) {
 	h.t.Helper()
 	for name, content := range files {
-		if got := h.read(h.live(name)); got != content && !strings.HasSuffix(name, "/") {
+		if got := h.read(h.live(name)); got != content && !strings.HasSuffix(name, "/") && (h.layout != "appspec" || name != "appspec.yml") {
 			h.t.Errorf("%s is %q, want %q", h.live(name), got, content)
 		}
 	}
@@ -282,15 +288,18 @@ func (h *host) wantLive(files tree) {
 	h.wantTidy()
 }
 
-// wantOnly checks that a root of layout copy has these files and no others, but for foreign ones.
+// wantOnly checks that a root of layout copy or appspec has these files and no others, but for foreign ones.
 func (h *host) wantOnly(files tree, foreign ...string) {
 	h.t.Helper()
-	if h.layout != "copy" {
+	if h.layout != "copy" && h.layout != "appspec" {
 		return
 	}
 	err := fs.WalkDir(os.DirFS(h.root), ".", func(name string, e fs.DirEntry, err error) error {
 		if name == ".brine" {
 			return fs.SkipDir
+		}
+		if h.layout == "appspec" {
+			name = strings.TrimPrefix(name, "app/")
 		}
 		if _, known := files[name]; !known && !e.IsDir() && name != "running" && !slices.Contains(foreign, name) {
 			h.t.Errorf("%s is there", name)
@@ -303,7 +312,7 @@ func (h *host) wantOnly(files tree, foreign ...string) {
 func (h *host) wantTidy() {
 	h.t.Helper()
 	staging, trees := ".staging", "releases"
-	if h.layout == "copy" {
+	if h.layout == "copy" || h.layout == "appspec" {
 		staging, trees = ".brine/staging", ".brine/trees"
 		if _, err := os.Lstat(filepath.Join(h.root, undoDir)); err == nil {
 			h.t.Error("undo is still there")

@@ -60,7 +60,7 @@ func scenarios() []scenario {
 			h.mustRelease(h.order(app("v1", dirs)))
 			order := h.order(next)
 			order.Keep = 2
-			if h.layout != "copy" {
+			if h.layout == "releases" {
 				order.Shared = []string{"log/", "config"}
 			}
 			return order

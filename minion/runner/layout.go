@@ -53,7 +53,7 @@ type dir struct {
 }
 
 // layouts lists the layouts that this minion knows; the first is what an order without one means.
-func layouts() []string { return []string{"releases", "copy"} }
+func layouts() []string { return []string{"releases", "copy", "appspec"} }
 
 func newLayout(o fleet.ReleaseOrder) (layout, error) {
 	switch cmp.Or(o.Layout, layouts()[0]) {
@@ -61,6 +61,8 @@ func newLayout(o fleet.ReleaseOrder) (layout, error) {
 		return releases{}, nil
 	case "copy":
 		return newCopying(o)
+	case "appspec":
+		return newPlacing(o)
 	default:
 		return nil, fmt.Errorf("order: unknown layout %q; known: %s", o.Layout, strings.Join(layouts(), ", "))
 	}

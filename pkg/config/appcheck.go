@@ -106,7 +106,7 @@ func (c *appCheck) group(key, node *yaml.Node, g *fleet.Group) {
 }
 
 // layouts are those that minions know.
-func layouts() []string { return []string{"releases", "copy"} }
+func layouts() []string { return []string{"releases", "copy", "appspec"} }
 
 func (c *appCheck) layout(key, node *yaml.Node, g *fleet.Group) {
 	if g.Layout != "" {
@@ -116,6 +116,9 @@ func (c *appCheck) layout(key, node *yaml.Node, g *fleet.Group) {
 	}
 	if g.Layout == "copy" && len(g.Shared) > 0 {
 		c.fail("shared has no meaning with layout copy: name the paths in copy.exclude, which keeps them", node.Get("shared"))
+	}
+	if g.Layout == "appspec" && len(g.Shared) > 0 {
+		c.fail("shared has no meaning with layout appspec: the section files of appspec.yml says what goes where", node.Get("shared"))
 	}
 	for i, at := range node.Get("secrets").Items() {
 		if i < len(g.Secrets) && g.Env[g.Secrets[i]] == "" {
