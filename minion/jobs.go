@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/brine-deploy/brine/minion/runner"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -52,6 +53,9 @@ func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
 	for {
 		select {
 		case job := <-queue:
+			if ctx.Err() != nil {
+				return nil // the next run of the daemon begins with it
+			}
 			if err := m.run(ctx, job); err != nil {
 				return err
 			}
@@ -65,6 +69,9 @@ func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
 func (m *Minion) run(ctx context.Context, job fleet.Job) error {
 	defer m.forget(job.ID)
 	r := &reporter{Minion: m, job: job}
+	if m.left[job.ID] {
+		return m.goOn(ctx, job)
+	}
 	if why := m.refusal(job, time.Now()); why != "" {
 		m.log.Error("job refused", "job", job.ID, "function", job.Function, "reason", why)
 		return m.finish(job.ID, r.last(fleet.Refused, why, nil))
@@ -79,9 +86,40 @@ func (m *Minion) run(ctx context.Context, job fleet.Job) error {
 	}
 	m.log.Info("job starts", "job", job.ID, "function", job.Function, "by", job.By)
 	value, err := m.functions[job.Function](ctx, job, r.event)
+	if job.Function == releaseFunction && errors.Is(err, runner.ErrLeft) {
+		return nil // the next run of the daemon goes on with it
+	}
 	outcome, reason := judge(ctx, err)
 	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)
 	return m.finish(job.ID, r.last(outcome, reason, value))
+}
+
+// goOn ends a release that an earlier run of the daemon began.
+func (m *Minion) goOn(ctx context.Context, job fleet.Job) error {
+	running, cancel, err := m.begin(ctx, job.ID)
+	if err != nil { // killed: the runner sees that at once
+		running, cancel = context.WithCancelCause(ctx)
+		cancel(err)
+	}
+	ctx = running
+	defer cancel(nil)
+	r := &reporter{Minion: m, job: job, part: partAfter(job, time.Now())}
+	got, err := m.runner.Resume(ctx, job.ID, r.event)
+	if err != nil {
+		return nil //nolint:nilerr // left once more
+	}
+	outcome, reason := got.Outcome, got.Reason
+	if killed, ok := errors.AsType[killedError](context.Cause(ctx)); ok && outcome != fleet.Succeeded {
+		outcome, reason = fleet.Killed, killed.Error()+": "+reason
+	}
+	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)
+	r.part = finalPart
+	return m.finish(job.ID, r.last(outcome, reason, got.Result))
+}
+
+// partAfter numbers the parts of a job that goes on above those that were told of before.
+func partAfter(job fleet.Job, now time.Time) int {
+	return 1<<20 + int(max(0, now.Sub(job.Issued)).Milliseconds())%(1<<30)
 }
 
 // judge says how a job ended whose function gave err. One that came to its end is not killed, whoever wanted that.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/brine-deploy/brine/minion/grains"
 	"github.com/brine-deploy/brine/minion/inbox"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/minion/runner"
 	"github.com/brine-deploy/brine/minion/spool"
 	"github.com/brine-deploy/brine/pkg/bus"
@@ -55,12 +56,16 @@ type Minion struct {
 	queues map[string]chan fleet.Job // guarded by mu; jobs with the same key run one after the other
 	tasks  map[fleet.JobID]*task     // guarded by mu; jobs that wait or run
 
+	supervisor process.Supervisor
+	left       map[fleet.JobID]bool // jobs that an earlier run of the daemon left, to go on with
+
 	teardown []func() error
 }
 
-// New opens a minion's state. A host's key is made at the first start; it is the host's identity.
-func New(cfg config.Minion, version string, log *slog.Logger) (*Minion, error) {
-	m := &Minion{cfg: cfg, version: version, log: log, queues: map[string]chan fleet.Job{}, tasks: map[fleet.JobID]*task{}, boot: time.Now().UTC().Format(time.RFC3339Nano)}
+// New opens a minion's state. A host's key is made at the first start; it is the host's identity. Hooks run under the
+// supervisor, and so outlive the daemon; under its zero value they end with it.
+func New(cfg config.Minion, version string, log *slog.Logger, supervisor process.Supervisor) (*Minion, error) {
+	m := &Minion{cfg: cfg, version: version, log: log, supervisor: supervisor, left: map[fleet.JobID]bool{}, queues: map[string]chan fleet.Job{}, tasks: map[fleet.JobID]*task{}, boot: time.Now().UTC().Format(time.RFC3339Nano)}
 	if err := m.wire(); err != nil {
 		return nil, errors.Join(err, m.close())
 	}
@@ -97,7 +102,7 @@ func (m *Minion) wire() error {
 		return fmt.Errorf("master %q is not host:port: %w", m.cfg.Master, err)
 	}
 	m.runner, err = runner.New(runner.Config{
-		StateDir: filepath.Join(dir, "releases"), MasterHost: host, Minion: fleet.MinionID(m.cfg.ID), Log: m.log, Version: m.version,
+		StateDir: filepath.Join(dir, "releases"), MasterHost: host, Minion: fleet.MinionID(m.cfg.ID), Log: m.log, Version: m.version, Supervisor: m.supervisor,
 	})
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
@@ -138,9 +143,11 @@ func (m *Minion) Run(ctx context.Context, ready func()) error {
 	}
 	m.log.Info("minion is up", "id", m.cfg.ID, "version", m.version, "master", m.cfg.Master, "fingerprint", m.key.Public.Fingerprint())
 	g, ctx := errgroup.WithContext(ctx)
-	start := func(job fleet.Job) { m.enqueue(ctx, g, job) }
-	for _, job := range m.inbox.Unstarted() {
-		start(job)
+	jobs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { stop(runner.ErrLeft) })
+	start := func(job fleet.Job) { m.enqueue(jobs, g, job) }
+	for _, job := range slices.Concat(m.inbox.Unfinished(), m.inbox.Unstarted()) {
+		start(job) // of the unfinished only those are left that go on
 	}
 	g.Go(func() error {
 		cfg := bus.ClientConfig{
@@ -179,6 +186,12 @@ func (m *Minion) recover(ctx context.Context) error {
 		results[i.Job] = i
 	}
 	for _, job := range m.inbox.Unfinished() {
+		if results[job.ID].GoesOn {
+			m.log.Info("job goes on", "job", job.ID)
+			m.left[job.ID] = true
+			delete(results, job.ID)
+			continue
+		}
 		ret := fleet.Return{Job: job.ID, Minion: fleet.MinionID(m.cfg.ID), Part: finalPart, Last: true, Time: time.Now(), Outcome: fleet.Interrupted, Reason: "the minion died inside the job"}
 		if i, ok := results[job.ID]; ok {
 			ret.Outcome, ret.Reason = i.Outcome, i.Reason

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/brine-deploy/brine/minion"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -109,7 +110,7 @@ func (s *stage) start() {
 	s.t.Helper()
 	before := s.hellos()
 	m, err := minion.New(config.Minion{ID: "web1", Master: s.bus.Addr().String(), MasterKey: s.key, StateDir: filepath.Join(s.dir, "state")},
-		"test", slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+		"test", slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), process.Supervisor{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -11,12 +11,16 @@ import (
 
 	"github.com/brine-deploy/brine/cmd/internal/service"
 	"github.com/brine-deploy/brine/minion"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/config"
 )
 
 var version = "devel" // set by the linker
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == process.SuperviseCommand {
+		os.Exit(process.Supervise(os.Args[2]))
+	}
 	os.Exit(service.Main(service.Daemon{
 		Use:   "brine-minion",
 		Short: "The agent on every host",
@@ -43,7 +47,7 @@ func start(_ context.Context, path string, flags *pflag.FlagSet, log func(config
 	if err != nil {
 		return nil, err
 	}
-	m, err := minion.New(cfg, version, log(cfg.Log))
+	m, err := minion.New(cfg, version, log(cfg.Log), process.Supervisor{Program: "/proc/self/exe"})
 	if err != nil {
 		return nil, err
 	}

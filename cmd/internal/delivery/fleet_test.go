@@ -18,6 +18,7 @@ import (
 
 	"github.com/brine-deploy/brine/master"
 	"github.com/brine-deploy/brine/minion"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -128,7 +129,7 @@ func (f *fleetOf) startMinion(id, address string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	m, err := minion.New(cfg, "test", f.log.With("who", id))
+	m, err := minion.New(cfg, "test", f.log.With("who", id), process.Supervisor{})
 	f.start(id, m, err)
 	f.until(id+" is connected", func() bool { return f.minion(id).Connected && f.minion(id).Version != "" })
 }

@@ -3,11 +3,17 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/brine-deploy/brine/cmd/internal/fleettest"
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -35,6 +41,31 @@ func wantAll(t *testing.T, s *fleettest.Shop, tag string) {
 func TestNoRequestFailsBehindHAProxyWhileRevisionsChange(t *testing.T) {
 	t.Parallel()
 	forthAndBack(t, fleettest.StartShop(t, fleettest.ShopConfig{Bin: bin, Minions: 3, HAProxy: true}))
+}
+
+// endSupervisors kills what watches over a minion's hooks, as a reboot does.
+func endSupervisors(t *testing.T, s *fleettest.Shop, id string) {
+	t.Helper()
+	ended := 0
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range lines {
+		line, _ := os.ReadFile(file) // it may be gone
+		args := strings.Split(string(line), "\x00")
+		if len(args) < 3 || args[1] != process.SuperviseCommand || !strings.HasPrefix(args[2], filepath.Join(s.Dir, id)+"/") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+			t.Errorf("supervisor %s not killed: %v", file, err)
+		}
+		ended++
+	}
+	if ended == 0 {
+		t.Error("no hook is supervised")
+	}
 }
 
 // forthAndBack deploys v1, and then, under load, v2, and rolls back.
@@ -65,19 +96,21 @@ func TestNoRequestFailsBehindHAProxyWhileAMinionIsKilled(t *testing.T) {
 	load := fleettest.StartLoad(t, s.Front.URL)
 
 	for _, tc := range []struct {
-		event string
-		dead  func(hook fleettest.Gate) // what happens on the host while the minion is dead
+		event  string
+		dead   func(hook fleettest.Gate) // what happens on the host while the minion is dead
+		reboot bool
 	}{
-		{"ApplicationStop", func(fleettest.Gate) {}},
+		{"ApplicationStop", func(fleettest.Gate) { endSupervisors(t, s, "web2") }, true},
 		{"ApplicationStop", func(hook fleettest.Gate) { // the hook goes on
 			hook.Open()
 			s.Await("web2 serves nothing", func() bool { return s.Serves("web2") != "v1" })
-		}},
+		}, false},
 		{"ApplicationStart", func(hook fleettest.Gate) { // the hook goes on, and the new service runs in the old one's place
 			hook.Open()
 			s.Await("web2 serves v2", func() bool { return s.Serves("web2") == "v2" })
-		}},
-		{"ValidateService", func(fleettest.Gate) {}},
+		}, false},
+		{"ValidateService", func(fleettest.Gate) {}, false},
+		{"ValidateService", func(fleettest.Gate) { endSupervisors(t, s, "web2") }, true},
 	} {
 		hook := s.Gate("web2-" + tc.event)
 		deploy := s.StartDeploy("v2")
@@ -85,11 +118,18 @@ func TestNoRequestFailsBehindHAProxyWhileAMinionIsKilled(t *testing.T) {
 		s.Kill("web2")
 		tc.dead(hook)
 		s.StartMinion("web2") // its hook is still waiting, unless it went on
-		r := deploy.Must(4)
-		if !regexp.MustCompile(`web2 +reverted .* interrupted: the minion died`).MatchString(r.Stdout) {
-			t.Errorf("killed in %s, this was told:\n%s", tc.event, r.Stdout)
+		if tc.reboot {
+			if r := deploy.Must(4); !regexp.MustCompile(`web2 +reverted .* interrupted: the minion died`).MatchString(r.Stdout) {
+				t.Errorf("killed in %s, this was told:\n%s", tc.event, r.Stdout)
+			}
+			hook.Open()
+		} else {
+			hook.Open()
+			deploy.Must(0)
+			s.Await("all deployments have ended", s.Quiet)
+			wantAll(t, s, "v2")
+			s.Must(0, "rollback", "shop", "production", "--yes")
 		}
-		hook.Open()
 		s.Await("all deployments have ended", s.Quiet)
 		wantAll(t, s, "v1")
 	}
