@@ -3,6 +3,7 @@
 package states
 
 import (
+	"github.com/brine-deploy/brine/states/archive"
 	"github.com/brine-deploy/brine/states/cmd"
 	"github.com/brine-deploy/brine/states/file"
 	"github.com/brine-deploy/brine/states/state"
@@ -12,8 +13,9 @@ import (
 // All lists the families of states by their names.
 func All() map[string]state.Family {
 	return map[string]state.Family{
-		"cmd":  cmd.States(),
-		"file": file.States(),
-		"test": test.States(),
+		"archive": archive.States(),
+		"cmd":     cmd.States(),
+		"file":    file.States(),
+		"test":    test.States(),
 	}
 }
