@@ -85,7 +85,7 @@ func scenarios() []scenario {
 // TestKillAtEveryStep is promise 2: whatever the instant, after the next start one whole release is live, the old or the
 // new one, it runs, nothing is left over, the outcome is told, and the next job works.
 func TestKillAtEveryStep(t *testing.T) {
-	for _, layout := range []string{"releases", "copy"} {
+	for _, layout := range layouts() {
 		for _, sc := range scenarios() {
 			killAtEveryStep(t, layout, sc)
 		}
