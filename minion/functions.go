@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/modules"
 )
 
 // releaseFunction brings a revision to this host.
@@ -21,16 +20,18 @@ const releaseFunction = "deploy.release"
 // function is what a job names. Its value goes into the return, also beside an error.
 type function func(ctx context.Context, job fleet.Job, report func(fleet.EventResult)) (any, error)
 
-// table lists the functions.
+// table lists the functions: the execution functions that templates have too, and those that are a job's only.
 func (m *Minion) table() map[string]function {
-	return map[string]function{
-		"cmd.run":       cmdRun,
-		releaseFunction: m.release,
-		"grains.items": func(ctx context.Context, _ fleet.Job, _ func(fleet.EventResult)) (any, error) {
-			return m.facts(ctx), nil
-		},
-		"test.ping": func(context.Context, fleet.Job, func(fleet.EventResult)) (any, error) { return true, nil },
+	table := map[string]function{}
+	for name := range m.executionFunctions() {
+		table[name] = m.execute
 	}
+	table["cmd.run"] = cmdRun
+	table[releaseFunction] = m.release
+	table["grains.items"] = func(ctx context.Context, _ fleet.Job, _ func(fleet.EventResult)) (any, error) {
+		return m.facts(ctx), nil
+	}
+	return table
 }
 
 func (m *Minion) known() string {
@@ -45,78 +46,57 @@ func (m *Minion) release(ctx context.Context, job fleet.Job, report func(fleet.E
 	return m.runner.Release(ctx, job.ID, order, report)
 }
 
-const (
-	outputLimit = 8 << 20 // bytes of a command's output that are returned: the last ones
-	killGrace   = 2 * time.Second
-)
+// arguments reads a fleet.Call, whose maps keep their order.
+func arguments(job fleet.Job) (args []any, named *data.Map, err error) {
+	if len(job.Args) == 0 {
+		return nil, &data.Map{}, nil
+	}
+	value, err := data.FromJSON(job.Args)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", job.Function, err)
+	}
+	call, ok := value.(*data.Map)
+	if !ok && value != nil {
+		return nil, nil, fmt.Errorf("%s: its arguments are no call", job.Function)
+	}
+	byPlace, _ := call.Get("args")
+	byName, _ := call.Get("kwargs")
+	args, _ = byPlace.([]any)
+	named, _ = byName.(*data.Map)
+	return args, named, nil
+}
 
 // cmdRun runs one shell command, as its name in Salt says: that a person may give any command is its purpose. Its value
-// is the end of the output; arguments: cmd (the first), cwd. When its time is over, or somebody kills it, all that it has
-// started in its process group gets TERM, and KILL after the grace.
+// is the end of the output. When its time is over, or somebody kills it, all that it has started in its process group
+// gets TERM, and KILL after a grace. An exit code is a failure, other than in a template.
 func cmdRun(ctx context.Context, job fleet.Job, _ func(fleet.EventResult)) (any, error) {
-	var call fleet.Call
-	if err := json.Unmarshal(job.Args, &call); err != nil {
-		return nil, fmt.Errorf("cmd.run: %w", err)
+	args, named, err := arguments(job)
+	if err != nil {
+		return nil, err
 	}
-	command, _ := call.Kwargs["cmd"].(string)
-	if len(call.Args) > 0 {
-		command = fmt.Sprint(call.Args[0])
-	}
-	if command == "" {
-		return nil, errors.New("cmd.run takes a command, for example: cmd.run 'uptime'")
-	}
-	ctx, cancel := context.WithDeadlineCause(ctx, job.Deadline, errors.New("the command did not end before the job's deadline and was killed"))
+	ctx, cancel := untilDeadline(ctx, job)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	cmd.Dir, _ = call.Kwargs["cwd"].(string)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = killGrace
-	var out tail
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	if ctx.Err() != nil && cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what TERM has not ended
+	var out modules.Output
+	run := modules.All()["cmd.run"]
+	run.Run = func(ctx context.Context, _ *modules.Env, args *data.Map) (any, error) {
+		out, err = modules.RunCommand(ctx, args, true)
+		return nil, err
 	}
-	var exit *exec.ExitError
+	_, err = modules.CallByPerson(ctx, &modules.Env{Functions: map[string]modules.Function{job.Function: run}}, job.Function, args, named)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return out.String(), context.Cause(ctx)
-	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return out.String(), fmt.Errorf("exit code %d", exit.ExitCode())
-	case errors.Is(err, exec.ErrWaitDelay):
-		return out.String(), nil // a process in the background kept the output open
-	default:
-		return out.String(), err
+	case err != nil:
+		return out.Stdout, err
+	case out.Code > 0:
+		return out.Stdout, fmt.Errorf("exit code %d", out.Code)
+	case out.Code < 0:
+		return out.Stdout, fmt.Errorf("killed by signal %d", -out.Code)
 	}
+	return out.Stdout, nil
 }
 
-// tail keeps the end of what is written to it.
-type tail struct {
-	kept []byte
-	cut  int64
-}
+var errDeadline = errors.New("the command did not end before the job's deadline and was killed")
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.kept = append(t.kept, p...)
-	if len(t.kept) > 2*outputLimit {
-		t.trim()
-	}
-	return len(p), nil
-}
-
-func (t *tail) trim() {
-	if over := len(t.kept) - outputLimit; over > 0 {
-		t.kept = slices.Delete(t.kept, 0, over)
-		t.cut += int64(over)
-	}
-}
-
-func (t *tail) String() string {
-	t.trim()
-	text := strings.TrimRight(string(t.kept), "\n")
-	if t.cut > 0 {
-		text = fmt.Sprintf("[%d bytes before this are left out]\n%s", t.cut, text)
-	}
-	return text
+// untilDeadline ends a command with its job's deadline.
+func untilDeadline(ctx context.Context, job fleet.Job) (context.Context, context.CancelFunc) {
+	return context.WithDeadlineCause(ctx, job.Deadline, errDeadline)
 }

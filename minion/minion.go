@@ -19,7 +19,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/brine-deploy/brine/minion/grains"
 	"github.com/brine-deploy/brine/minion/inbox"
 	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/minion/runner"
@@ -51,6 +50,8 @@ type Minion struct {
 
 	asked    atomic.Bool // the highstate has been asked for in this run
 	accepted atomic.Bool // the master has accepted the key at some time
+
+	grains sync.Mutex // held while grains are set
 
 	mu     sync.Mutex
 	queues map[string]chan fleet.Job // guarded by mu; jobs with the same key run one after the other
@@ -225,10 +226,6 @@ func (m *Minion) finish(job fleet.JobID, ret fleet.Return) error {
 		return fmt.Errorf("forget %s: %w", job, err)
 	}
 	return nil
-}
-
-func (m *Minion) facts(ctx context.Context) fleet.Grains {
-	return grains.Collect(ctx, m.cfg.Grains, fleet.MinionID(m.cfg.ID), m.log)
 }
 
 func (m *Minion) acceptedMark() string { return filepath.Join(m.cfg.StateDir, "accepted") }
