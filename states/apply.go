@@ -87,7 +87,13 @@ func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call)
 	if err != nil {
 		return wrong(err)
 	}
-	return judged(high, c.runner().Run(ctx, high.Low()))
+	low := high.Low()
+	if strict, _ := c.env.Opts.Get("strict_states"); modules.Truth(strict) {
+		if err := run.Check(c.Families, low); err != nil {
+			return wrong(err)
+		}
+	}
+	return judged(high, c.runner().Run(ctx, low))
 }
 
 // inside marks the context of what a state calls.

@@ -210,7 +210,10 @@ func (c *call) runner() *run.Runner {
 		Families: c.Families, Test: c.test, Failhard: modules.Truth(failhard),
 		Host: &state.Host{
 			Env: c.env, Command: c.Command, Release: c.Release,
-			Render: func(ctx context.Context, name, text, _ string, extra *data.Map) (string, error) {
+			Render: func(ctx context.Context, name, text, engine string, extra *data.Map) (string, error) {
+				if engine != "" && engine != "jinja" {
+					return "", fmt.Errorf("render %s: there is no template engine %q; known: jinja", name, engine)
+				}
 				return renderer.Text(ctx, render.Source{File: name, Text: text, Saltenv: c.env.Saltenv}, extra)
 			},
 		},

@@ -30,8 +30,7 @@ func (f files) Load(_ context.Context, env, sls string) (*compile.Document, erro
 			continue
 		}
 		root, err := yaml.Salt(path, []byte(text))
-		var bad yaml.Errors
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[yaml.Errors](err); ok {
 			return nil, compile.Errors{{Class: "yaml error", File: sls, Path: path, Line: bad[0].Line, Column: bad[0].Column, Message: bad[0].Message}}
 		}
 		return &compile.Document{SLS: sls, Env: env, Path: path, Root: root}, nil

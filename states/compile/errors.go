@@ -28,6 +28,9 @@ const (
 	Recursive   Class = "recursive requisite"
 	BadTop      Class = "bad top"
 	Pillar      Class = "pillar error"
+
+	UnknownFunction Class = "function unavailable"
+	UnknownArgument Class = "unknown argument"
 )
 
 // Error is one thing that is wrong with the files of states.
@@ -44,21 +47,26 @@ type Error struct {
 // Error gives "path:line:column: message" and, indented below it, the line itself.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(cmp.Or(e.Path, e.File))
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d", e.Line)
-	}
-	if e.Line > 0 && e.Column > 0 {
-		fmt.Fprintf(&b, ":%d", e.Column)
-	}
-	if b.Len() > 0 {
-		b.WriteString(": ")
+	if place := e.Place(); place != "" {
+		b.WriteString(place + ": ")
 	}
 	b.WriteString(e.Message)
 	if e.Snippet != "" {
 		fmt.Fprintf(&b, "\n    %s", e.Snippet)
 	}
 	return b.String()
+}
+
+// Place gives "path:line:column", as far as known.
+func (e *Error) Place() string {
+	place := cmp.Or(e.Path, e.File)
+	if e.Line > 0 {
+		place += fmt.Sprintf(":%d", e.Line)
+	}
+	if e.Line > 0 && e.Column > 0 {
+		place += fmt.Sprintf(":%d", e.Column)
+	}
+	return place
 }
 
 // Errors is all that is wrong, in the order in which it was found. It is never empty.

@@ -22,10 +22,19 @@ type Chunk struct {
 	BadName any
 
 	node *yaml.Node
+	at   map[any]*yaml.Node // where the arguments are
 }
 
-// Place says where the chunk was declared.
-func (c *Chunk) Place() yaml.Pos { return c.node.Pos() }
+// Wrong makes a complaint about an argument, or with an empty name about the whole chunk.
+func (c *Chunk) Wrong(class Class, arg, format string, args ...any) *Error {
+	var p problems
+	node := c.at[arg]
+	if node == nil {
+		node = c.node
+	}
+	p.add(class, c.SLS, node, format, args...)
+	return p.all[0]
+}
 
 // Data gives the chunk in Salt's form, as state.show_lowstate shows it.
 func (c *Chunk) Data() *data.Map {
@@ -116,7 +125,9 @@ type placed struct {
 }
 
 func (d *Decl) chunks(id *ID) (out []placed) {
-	c := &Chunk{State: d.State, Name: id.Name, ID: id.Name, SLS: id.SLS, Env: id.Env, Args: &data.Map{}, node: d.node}
+	c := &Chunk{
+		State: d.State, Name: id.Name, ID: id.Name, SLS: id.SLS, Env: id.Env, Args: &data.Map{}, node: d.node, at: map[any]*yaml.Node{},
+	}
 	var at placing
 	var names []any
 	for _, a := range d.Args {
@@ -129,6 +140,7 @@ func (d *Decl) chunks(id *ID) (out []placed) {
 				continue
 			}
 			c.set(k, v, &at)
+			c.at[k] = a.node
 		}
 	}
 	if c.Fun == "" {

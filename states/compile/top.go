@@ -59,7 +59,7 @@ type matchOf struct {
 }
 
 type topReader struct {
-	ctx     context.Context //nolint:containedctx // one call's
+	ctx     context.Context
 	src     Source
 	o       TopOptions
 	p       problems

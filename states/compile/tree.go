@@ -65,7 +65,7 @@ func Tree(ctx context.Context, src Source, mods Mods) (*High, error) {
 }
 
 type tree struct {
-	ctx     context.Context //nolint:containedctx // one call's, and the calls are recursive
+	ctx     context.Context
 	src     Source
 	p       problems
 	err     error // what stops all

@@ -101,23 +101,51 @@ func (r *Runner) function(c *chunk) (f state.Function, bad *Result) {
 	if ok && (!c.watched || f.Watch != nil) {
 		return f, nil
 	}
-	full := c.State + "." + c.Fun
 	if c.watched {
-		full = c.State + ".mod_watch"
+		return f, r.result(c, state.False, NoSuchFunction, fmt.Sprintf("State '%s.mod_watch' was not found in SLS '%s'", c.State, c.SLS))
 	}
-	comment := fmt.Sprintf("State '%s' was not found", full)
+	e := unknown(r.Families, c.Chunk)
+	comment := e.Message
+	if place := e.Place(); place != "" {
+		comment += " (" + place + ")"
+	}
+	return f, r.result(c, state.False, NoSuchFunction, comment)
+}
+
+// unknown is the complaint about a chunk whose function is none.
+func unknown(families map[string]state.Family, c *compile.Chunk) *compile.Error {
+	full := c.State + "." + c.Fun
+	text := fmt.Sprintf("State '%s' was not found", full)
 	if c.SLS != "" {
-		comment += fmt.Sprintf(" in SLS '%s' (%s)", c.SLS, c.Place())
+		text += fmt.Sprintf(" in SLS '%s'", c.SLS)
 	}
-	if near := yaml.Nearest(full, r.known()); near != "" && !c.watched {
-		comment += fmt.Sprintf("; did you mean %s?", near)
+	if near := yaml.Nearest(full, known(families)); near != "" {
+		text += fmt.Sprintf("; did you mean %s?", near)
 	}
-	return f, r.result(c, state.False, NoSuchFunction, comment+fmt.Sprintf("\nReason: '%s' is not available.\n", full))
+	return c.Wrong(compile.UnknownFunction, "", "%s", text)
+}
+
+// Check tells of states and arguments that are unknown. Salt finds the first when it calls them, and passes over the
+// others; so does a Runner.
+func Check(families map[string]state.Family, chunks []*compile.Chunk) error {
+	var all compile.Errors
+	for _, c := range chunks {
+		f, ok := families[c.State][c.Fun]
+		if !ok {
+			all = append(all, unknown(families, c))
+			continue
+		}
+		all = append(all, strangers(c, f, own(c, f.Params))...)
+	}
+	if all == nil {
+		return nil
+	}
+	return all
 }
 
 // known are the names of all states.
-func (r *Runner) known() (all []string) {
-	for family, functions := range r.Families {
+func known(families map[string]state.Family) (all []string) {
+	for family, functions := range families {
 		for name := range functions {
 			all = append(all, family+"."+name)
 		}
@@ -192,7 +220,9 @@ func (r *Runner) run(ctx context.Context, c *chunk, f state.Function, res *Resul
 		function = f.Watch
 	}
 	res.Result = function(ctx, call)
-	res.Warnings = append(res.Warnings, strangers(c, f, args)...)
+	for _, e := range strangers(c.Chunk, f, args) {
+		res.Warnings = append(res.Warnings, strings.TrimPrefix(e.Place()+": ", ": ")+e.Message)
+	}
 }
 
 // host is the host as a chunk sees it: files come from its environment.
@@ -210,8 +240,8 @@ func (r *Runner) host(c *chunk) *state.Host {
 	return &host
 }
 
-// strangers tells of arguments that the function does not know. Salt passes over them, and so do states that run today.
-func strangers(c *chunk, f state.Function, args *data.Map) (warnings []string) {
+// strangers tells of arguments that the function does not know.
+func strangers(c *compile.Chunk, f state.Function, args *data.Map) (all []*compile.Error) {
 	if slices.Contains(f.Params, "*") {
 		return nil
 	}
@@ -221,13 +251,10 @@ func strangers(c *chunk, f state.Function, args *data.Map) (warnings []string) {
 			continue
 		}
 		text := fmt.Sprintf("'%s' is an invalid keyword argument for '%s.%s'", name, c.State, c.Fun)
-		if c.SLS != "" {
-			text += " (" + c.Place().String() + ")"
-		}
 		if near := yaml.Suggest(name, f.Params); near != "" {
 			text += "; " + near
 		}
-		warnings = append(warnings, text)
+		all = append(all, c.Wrong(compile.UnknownArgument, name, "%s", text))
 	}
-	return warnings
+	return all
 }

@@ -237,14 +237,14 @@ func TestFunctionsGetTheirOwnArgumentsOnly(t *testing.T) {
 
 func TestAnUnknownArgumentIsAWarningWithItsPlace(t *testing.T) {
 	got := results(t, states("a odd.counts god: 1"), options{})[0]
-	if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "'god' is an invalid keyword argument for 'odd.counts' (m.sls:2:3); did you mean") {
+	if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "m.sls:3:7: 'god' is an invalid keyword argument for 'odd.counts'; did you mean") {
 		t.Errorf("warnings %q", got.Warnings)
 	}
 }
 
 func TestAnUnknownStateIsToldWithTheNearest(t *testing.T) {
 	got := results(t, states("a test.noop"), options{})[0]
-	if !strings.Contains(got.Comment, "State 'test.noop' was not found in SLS 'm' (m.sls:2:3); did you mean test.nop?") {
+	if !strings.Contains(got.Comment, "State 'test.noop' was not found in SLS 'm'; did you mean test.nop? (m.sls:2:3)") {
 		t.Errorf("comment %q", got.Comment)
 	}
 }
