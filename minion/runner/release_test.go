@@ -313,3 +313,42 @@ func TestWhatCurrentIsMustBeOurs(t *testing.T) {
 		h.mustRelease(h.order(app("v2", nil)))
 	})
 }
+
+func TestApplicationsOnOneHostAtOnceAreIsolated(t *testing.T) {
+	h := newHost(t)
+	apps := []string{"shop", "blog", "wiki"}
+	top := filepath.Dir(h.root)
+	// Each waits in its hook until all are there: they run at the same time, or never.
+	meet := traced + `touch "$BRINE_ROOT.here"; while [ $(ls "$BRINE_ROOT"/../*.here | wc -l) -lt 3 ]; do sleep 0.01; done` + "\n"
+	done := make(chan error)
+	for i, name := range apps {
+		version := "v" + name
+		extra := tree{hook(fleet.AfterInstall): meet}
+		if name == "wiki" {
+			extra[hook(fleet.ValidateService)] = fails
+		}
+		order := h.order(app(version, extra))
+		order.App, order.Root, order.Layout = fleet.AppName(name), filepath.Join(top, name), []string{"releases", "copy", "copy"}[i]
+		go func() {
+			_, err := h.Release(t.Context(), fleet.JobID("job-"+name), order, func(fleet.EventResult) {})
+			if (err != nil) != (name == "wiki") {
+				t.Errorf("%s: %v", name, err)
+			}
+			done <- err
+		}()
+	}
+	for range apps {
+		<-done
+	}
+	for name, file := range map[string]string{"shop": "shop/current/version", "blog": "blog/version"} {
+		if got, err := os.ReadFile(filepath.Join(top, file)); err != nil || string(got) != "v"+name {
+			t.Errorf("%s is %q, %v", name, got, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(top, name, "running")); err != nil || string(got) != "v"+name {
+			t.Errorf("%s runs %q, %v", name, got, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(top, "wiki/version")); err == nil {
+		t.Error("what failed is live")
+	}
+}

@@ -73,12 +73,15 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := state.RemoveAll(testsDir); err != nil {
+		return nil, fmt.Errorf("remove what tests left: %w", err)
+	}
 	return &Runner{cfg: cfg, state: state, fetch: fetcher, reached: func(string) {}}, nil
 }
 
 // Release makes the ordered revision live. It returns when that is done, or when the host is back at the release before;
 // when ctx ends in between, it goes back too. A nil error means success; the error's text is one line. The result is
-// right in both cases. But for ErrLeft: then the job is for Resume.
+// right in both cases. An order with Test touches nothing and says what it would do. But for ErrLeft: then the job is for Resume.
 //
 // report gets every event when it starts and when it ends, from the calling goroutine. A job runs once: an id that ran
 // before is refused until it is forgotten. TRACEPARENT reaches the scripts when it is in the order's Env.
@@ -93,6 +96,10 @@ func (r *Runner) Release(ctx context.Context, job fleet.JobID, order fleet.Relea
 	limit := order.Timeout.Or(defaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the job's time of %s is over", limit))
 	defer cancel()
+	if order.Test {
+		res, err := r.preview(ctx, job, order)
+		return res, plain(oneLine(err))
+	}
 	s, err := openSite(ctx, order)
 	if err != nil {
 		return untouched(order), plain(oneLine(err))
