@@ -211,6 +211,7 @@ func (m *Master) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return m.dispatcher.record(ctx) })
 	g.Go(func() error { return m.dispatcher.expire(ctx) })
 	g.Go(func() error { m.roster.giveUp(ctx); return nil })
+	g.Go(func() error { tidy(ctx); return nil })
 	g.Go(func() error { return serve(ctx, m.api, m.routes()) })
 	g.Go(func() error { return serve(ctx, m.http, m.pagesAndBlobs()) })
 	for name, b := range m.rollout.Balancers {

@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	cpuprofile "runtime/pprof"
 
 	"github.com/brine-deploy/brine/master"
 	"github.com/brine-deploy/brine/pkg/bus"
@@ -65,10 +66,31 @@ func (b *bench) profiled(ctx context.Context, name string, f func() error) error
 	}
 	cut, cancel := context.WithCancel(ctx)
 	defer cancel()
+	own, err := b.profileMinions(name)
+	if err != nil {
+		return err
+	}
 	cpu := make(chan error, 1)
 	go func() { cpu <- b.fetchProfile(cut, "profile?seconds="+profileSeconds, name+".cpu") }()
-	err := errors.Join(f(), <-cpu)
+	err = f()
+	own()
+	err = errors.Join(err, <-cpu)
 	return errors.Join(err, b.fetchProfile(ctx, "heap?gc=1", name+".heap"), b.fetchProfile(ctx, "goroutine", name+".goroutine"))
+}
+
+// profileMinions profiles the simulated minions until stop is called.
+func (b *bench) profileMinions(name string) (stop func(), err error) {
+	f, err := os.Create(filepath.Join(b.profile, name+".minions.cpu"))
+	if err != nil {
+		return nil, fmt.Errorf("make profile: %w", err)
+	}
+	if err := cpuprofile.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("start profile: %w", err), f.Close())
+	}
+	return func() {
+		cpuprofile.StopCPUProfile()
+		f.Close() //nolint:errcheck // a profile that is not whole cannot be read
+	}, nil
 }
 
 // profileSeconds is how long a profile is; what is measured should take about as long.

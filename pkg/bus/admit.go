@@ -118,6 +118,7 @@ func (s *Server) connect(l *link, raw net.Conn, in *bufio.Reader, session sessio
 		limits = &own
 	}
 	o := newOutbox(raw, session, limits, &s.conns)
+	o.sendDirectly()
 	l.conn = newConn(o, in, metadata{kindDealer, string(l.route)})
 	l.conn.guest = l.guest
 	l.conn.window = newWindow(limits, o.done, s.closing)

@@ -113,8 +113,8 @@ func (c *Client) pump() {
 	}
 }
 
-// Send queues body for the master, and waits while the queue is full. That it returned nil does not mean that the
-// master has it.
+// Send queues body for the master, and waits while the queue is full; body must not be changed any more. That it returned nil
+// does not mean that the master has it.
 func (c *Client) Send(ctx context.Context, body []byte) error {
 	if len(body) > c.limits.Message {
 		return fmt.Errorf("send to the master: %w: %d bytes", ErrTooBig, len(body))
@@ -127,7 +127,7 @@ func (c *Client) Send(ctx context.Context, body []byte) error {
 	}
 	err := c.conn.wait(ctx)
 	if err == nil {
-		err = c.socket.Send(zmq4.NewMsg(body))
+		err = c.conn.push(body)
 	}
 	switch {
 	case c.conn.end() != nil:

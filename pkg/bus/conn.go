@@ -13,24 +13,22 @@ import (
 // conn is the net.Conn that zmq4 uses: plain ZMTP with the NULL mechanism on zmq4's side, CURVE on the wire. Its peer
 // is authenticated before zmq4 sees it.
 //
-// zmq4 has one goroutine that reads and one that writes at a time. What it writes goes into a bounded queue, so that
-// Write never waits for the network.
+// zmq4 reads messages from it. What is sent goes past zmq4 into a bounded queue, see push: the connection is known, and
+// zmq4 would look for it among all, start a goroutine, and copy the message twice.
 type conn struct {
 	net.Conn
 	*outbox
 	hooks hooks
 
 	// These belong to the reader.
-	in       *bufio.Reader
-	guest    bool        // few and small messages may come
-	window   *window     // nil: whatever comes is passed on
-	heard    int         // messages
-	toEngine net.Buffers // what zmq4 has still to read
+	in       *frames
+	guest    bool    // few and small messages may come
+	window   *window // nil: whatever comes is passed on
+	heard    int     // messages
+	toEngine []byte  // what zmq4 has to read next
+	inner    []byte  // and then, see session.check; nil: nothing
+	header   [maxHeader]byte
 	attached bool
-
-	// These belong to the writer.
-	fromEngine []byte // written by zmq4, and not yet a whole frame
-	skipped    int    // what zmq4 writes for its own handshake: see Write
 }
 
 // hooks tell the owner of a conn about its life. Both are called once, attached first, if at all.
@@ -42,15 +40,14 @@ type hooks struct {
 // newConn makes a connection of an outbox and its socket, which in has read so far. zmq4 is told that there is the
 // given peer.
 func newConn(o *outbox, in *bufio.Reader, peer metadata) *conn {
-	c := &conn{Conn: o.raw, outbox: o, in: in}
-	c.toEngine = net.Buffers{greeting("NULL", false), commandFrame("READY", peer.marshal())}
-	o.listen(in)
+	c := &conn{Conn: o.raw, outbox: o, in: newFrames(o.patient(in))}
+	c.toEngine = append(greeting("NULL", false), commandFrame("READY", peer.marshal())...)
 	return c
 }
 
-// listen makes in give up on a peer that has fallen silent.
-func (o *outbox) listen(in *bufio.Reader) {
-	in.Reset(&patientReader{o.raw, o.limits.HeartbeatTimeout, buffered(in)})
+// patient goes on where in has got to, and gives up on a peer that has fallen silent.
+func (o *outbox) patient(in *bufio.Reader) io.Reader {
+	return &patientReader{raw: o.raw, patience: o.limits.HeartbeatTimeout, first: buffered(in)}
 }
 
 // buffered takes what in holds already.
@@ -60,11 +57,12 @@ func buffered(in *bufio.Reader) []byte {
 }
 
 // patientReader fails when nothing comes for a while. The clock runs only while somebody reads: a peer is not dead
-// because this side is busy.
+// because this side is busy. The deadline is not moved for each read, so a little patience may be missing.
 type patientReader struct {
 	raw      net.Conn
 	patience time.Duration
 	first    []byte
+	since    time.Time // when the deadline was moved
 }
 
 func (r *patientReader) Read(p []byte) (int, error) {
@@ -73,8 +71,11 @@ func (r *patientReader) Read(p []byte) (int, error) {
 		r.first = r.first[n:]
 		return n, nil
 	}
-	if err := r.raw.SetReadDeadline(time.Now().Add(r.patience)); err != nil {
-		return 0, err
+	if now := time.Now(); now.Sub(r.since) > r.patience/32 {
+		if err := r.raw.SetReadDeadline(now.Add(r.patience)); err != nil {
+			return 0, err
+		}
+		r.first, r.since = nil, now
 	}
 	return r.raw.Read(p)
 }
@@ -82,6 +83,9 @@ func (r *patientReader) Read(p []byte) (int, error) {
 // Read gives zmq4 first the handshake that it expects and then one frame for each message. It ends with io.EOF
 // whatever happened, because only then zmq4 marks the connection as closed.
 func (c *conn) Read(p []byte) (int, error) {
+	if len(c.toEngine) == 0 && c.inner != nil {
+		return c.readBody(p), nil
+	}
 	if len(c.toEngine) == 0 {
 		if !c.attached { // zmq4 has registered a connection when it reads past the handshake
 			c.attached = true
@@ -90,16 +94,35 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 		}
 		c.window.wait()
-		body, err := c.receive()
+		inner, err := c.receive()
 		if err != nil {
 			c.fail(err)
 			return 0, io.EOF
 		}
-		c.window.add(len(body))
-		c.toEngine = net.Buffers{appendHeader(nil, header{size: len(body)}), body}
+		size := len(inner) - 1
+		c.window.add(size)
+		c.toEngine = appendHeader(c.header[:0], header{size: size})
+		if size > 0 {
+			c.inner = inner
+		}
 	}
-	n, _ := c.toEngine.Read(p) //nolint:errcheck // it is io.EOF when all is read
+	n := copy(p, c.toEngine)
+	c.toEngine = c.toEngine[n:]
 	return n, nil
+}
+
+// readBody decrypts a message into the memory that zmq4 has made for it.
+func (c *conn) readBody(p []byte) int {
+	inner, size := c.inner, len(c.inner)-1
+	c.inner = nil
+	if len(p) >= size {
+		c.session.decrypt(p[:size], inner)
+		return size
+	}
+	c.session.decrypt(inner[1:], inner)
+	n := copy(p, inner[1:])
+	c.toEngine = inner[1+n:]
+	return n
 }
 
 // fail ends the connection after a failed read: in peace if the peer did so.
@@ -127,19 +150,27 @@ func (o *outbox) readInner(in *bufio.Reader, most int) ([]byte, error) {
 	return o.session.open(body)
 }
 
-// receive returns the next message, and answers commands until it comes.
+// receive returns the next message, which is still to be decrypted, and answers commands until it comes.
 func (c *conn) receive() ([]byte, error) {
 	most := c.limits.Message
 	if c.guest {
 		most = c.limits.GuestMessage
 	}
 	for {
-		inner, err := c.readInner(c.in, most)
+		flags, body, err := c.in.next(most + messageOverhead)
+		if err != nil {
+			return nil, err
+		}
+		if flags&flagMore != 0 {
+			return nil, errFrame
+		}
+		inner, err := c.session.check(body)
 		if err != nil {
 			return nil, err
 		}
 		switch inner[0] {
 		case innerCommand:
+			c.session.decrypt(inner[1:], inner)
 			if err := c.command(inner[1:]); err != nil {
 				return nil, err
 			}
@@ -147,7 +178,7 @@ func (c *conn) receive() ([]byte, error) {
 			if c.heard++; c.guest && c.heard > c.limits.GuestMessages {
 				return nil, errGuestTalks
 			}
-			return inner[1:], nil
+			return inner, nil
 		default:
 			return nil, fmt.Errorf("%w: a message has one part", errFrame)
 		}
@@ -168,7 +199,7 @@ func (o *outbox) command(body []byte) error {
 		if len(data) < 2 || len(data) > 18 {
 			return fmt.Errorf("%w: PING", errFrame)
 		}
-		o.answer(append([]byte{innerCommand}, command("PONG", data[2:])...))
+		o.answer(command("PONG", data[2:]))
 		return nil
 	case "ERROR":
 		return io.EOF
@@ -188,57 +219,9 @@ func (o *outbox) countCommand(now time.Time) error {
 	return nil
 }
 
-// Write takes what zmq4 writes: a greeting and a READY, which go nowhere, and then frames. It fails with an error that
-// is no net.Error, because for one of these zmq4 would redial with its locks held.
-func (c *conn) Write(p []byte) (int, error) {
-	c.fromEngine = append(c.fromEngine, p...)
-	rest := c.fromEngine
-	if c.skipped == 0 {
-		if len(rest) < greetingSize {
-			return len(p), nil
-		}
-		rest, c.skipped = rest[greetingSize:], 1
-	}
-	for {
-		inner, n, err := c.cut(rest)
-		if err != nil {
-			return 0, err
-		}
-		if n == 0 {
-			break
-		}
-		rest = rest[n:]
-		if c.skipped == 1 {
-			c.skipped = 2
-			continue
-		}
-		if err := c.push(inner); err != nil {
-			return 0, err
-		}
-	}
-	c.fromEngine = append(c.fromEngine[:0], rest...)
-	if len(rest) == 0 {
-		c.fromEngine = nil // an idle connection holds no memory
-	}
-	return len(p), nil
-}
-
-// cut returns the first frame of b as an inner frame, and its length in b; 0 if it is not whole.
-func (c *conn) cut(b []byte) (inner []byte, n int, err error) {
-	if len(b) == 0 || len(b) < headerSize(b[0]) {
-		return nil, 0, nil
-	}
-	h, err := parseHeader(b, c.limits.Message)
-	if err != nil {
-		return nil, 0, err
-	}
-	start := headerSize(b[0])
-	if len(b) < start+h.size {
-		return nil, 0, nil
-	}
-	inner = make([]byte, 1, 1+h.size)
-	return append(inner, b[start:start+h.size]...), start + h.size, nil
-}
+// Write takes what zmq4 writes: the greeting and the READY of its own handshake, which go nowhere. Messages go past it, see
+// push. It never fails, because zmq4 would let go of a connection without closing it.
+func (c *conn) Write(p []byte) (int, error) { return len(p), nil }
 
 // Close is how zmq4 lets go of the connection. What is queued is still sent.
 func (c *conn) Close() error {

@@ -5,10 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"golang.org/x/crypto/nacl/box"
-	"golang.org/x/crypto/nacl/secretbox"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -67,47 +65,6 @@ func random(n int) []byte {
 func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 func array(k *fleet.Key) *[32]byte { return (*[32]byte)(k) }
-
-// session encrypts the frames of one connection, and decrypts those of the other side. Each direction has one user.
-type session struct {
-	key                    [32]byte
-	sent, received         uint64 // the last nonces
-	sendPrefix, recvPrefix string
-}
-
-// A frame inside a MESSAGE is a byte of flags and a body.
-const (
-	innerMessage = 0
-	innerMore    = 1 // part of a message, not the last one
-	innerCommand = 2
-
-	messageName     = "\x07MESSAGE"
-	messageOverhead = len(messageName) + 8 + secretbox.Overhead + 1
-)
-
-// seal appends the MESSAGE of an inner frame to dst.
-func (s *session) seal(dst, inner []byte) []byte {
-	s.sent++
-	dst = appendHeader(dst, header{size: messageOverhead - 1 + len(inner)})
-	dst = append(dst, messageName...)
-	dst = binary.BigEndian.AppendUint64(dst, s.sent)
-	return secretbox.Seal(dst, inner, shortNonce(s.sendPrefix, s.sent), &s.key)
-}
-
-// open returns the inner frame of a MESSAGE. Nonces only go up, so that nothing is replayed or reordered.
-func (s *session) open(body []byte) ([]byte, error) {
-	if len(body) < messageOverhead || string(body[:len(messageName)]) != messageName {
-		return nil, fmt.Errorf("%w: no MESSAGE", errFrame)
-	}
-	body = body[len(messageName):]
-	n := binary.BigEndian.Uint64(body)
-	inner, ok := secretbox.Open(nil, body[8:], shortNonce(s.recvPrefix, n), &s.key)
-	if !ok || n <= s.received {
-		return nil, errBox
-	}
-	s.received = n
-	return inner, nil
-}
 
 const (
 	prefixHello    = "CurveZMQHELLO---"

@@ -5,8 +5,8 @@
 // it, in a net.Conn that shows zmq4 a NULL handshake whose identity is the one that the peer's key has proven:
 //
 //	Server, Client             bodies in and out, by identity
-//	zmq4 ROUTER, DEALER        routing, queues                      (unmodified)
-//	conn                       limits, bounded queue, heartbeats    (what zmq4 reads and writes)
+//	zmq4 ROUTER, DEALER        who sent what, for what is received  (unmodified)
+//	conn                       limits, bounded queue, heartbeats    (what zmq4 reads; what is sent is put there)
 //	curve                      handshake, encryption
 //	TCP
 //

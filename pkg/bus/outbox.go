@@ -1,12 +1,14 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,7 +17,7 @@ import (
 //	open --shut--> draining --all sent, and zmq4 has let go--> closed
 //	   \------------kill------------------------------------/
 //
-// A goroutine that sends exists only while there is something to send.
+// One goroutine at a time sends: who has pushed while nobody did, or one that exists only while there is something to send.
 type outbox struct {
 	raw     net.Conn
 	session *session
@@ -24,19 +26,27 @@ type outbox struct {
 	room    chan struct{}   // gets a token whenever there may be room in the queue; nil: nobody waits, a full queue ends the connection
 	done    chan struct{}   // closed when the connection is
 
+	direct syscall.RawConn // who pushes tries to send at once, without waiting for the network; nil: flush does it
+
 	counting time.Time // the reader's; since when commands are counted
 	commands int       // the reader's
 
 	mu       sync.Mutex
 	state    state
 	cause    error // why it is not open any more
-	queue    [][]byte
+	queue    []frame
 	bytes    int  // of the queue and of what is being sent
 	inFlight int  // bytes being sent
 	sending  bool // flush runs
 	released bool // zmq4 has let go
 	timer    *time.Timer
 	retire   time.Time
+}
+
+// frame is an inner frame that waits to be sent.
+type frame struct {
+	kind byte
+	body []byte
 }
 
 type state int
@@ -72,30 +82,30 @@ func jitter(d time.Duration, share float64) time.Duration {
 	return time.Duration(float64(d) * (1 + share*(2*rand.Float64()-1)))
 }
 
-// push queues an inner frame with a message.
-func (o *outbox) push(inner []byte) error {
+// push queues a message, whose body must not be changed any more.
+func (o *outbox) push(body []byte) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.state != stateOpen {
-		return o.gone()
+		return o.cause
 	}
 	if o.room == nil && o.full() {
 		o.close(errOverflow)
-		return o.gone()
+		return o.cause
 	}
-	o.add(inner)
+	o.add(frame{innerMessage, body})
 	return nil
 }
 
 // offer queues inner frames if there is room, all or none, and reports whether there was.
-func (o *outbox) offer(frames ...[]byte) bool {
+func (o *outbox) offer(frames ...frame) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.state != stateOpen || o.full() {
 		return false
 	}
-	for _, inner := range frames {
-		o.add(inner)
+	for _, f := range frames {
+		o.add(f)
 	}
 	return true
 }
@@ -103,12 +113,15 @@ func (o *outbox) offer(frames ...[]byte) bool {
 // answer is offer for the PONG to a PING. While the other side sends PINGs this one need not: with a PONG for each, both
 // know that the connection lives, at half the cost.
 func (o *outbox) answer(pong []byte) {
-	o.offer(pong)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.state == stateOpen {
-		o.timer.Reset(min(o.limits.Heartbeat*5/4, max(time.Until(o.retire), 0)))
+	defer o.unlock()
+	if o.state != stateOpen {
+		return
 	}
+	if !o.full() {
+		o.add(frame{innerCommand, pong})
+	}
+	o.timer.Reset(min(o.limits.Heartbeat*5/4, max(time.Until(o.retire), 0)))
 }
 
 // full reports whether nothing more may be queued. The message that makes it full is the last to get in, so that one
@@ -117,11 +130,24 @@ func (o *outbox) full() bool {
 	return len(o.queue) >= o.limits.QueueMessages || o.bytes >= o.limits.QueueBytes
 }
 
-func (o *outbox) add(inner []byte) {
-	o.queue, o.bytes = append(o.queue, inner), o.bytes+len(inner)
-	if !o.sending {
-		o.sending = true
-		o.work.Go(o.flush)
+func (o *outbox) add(f frame) {
+	o.queue, o.bytes = append(o.queue, f), o.bytes+1+len(f.body)
+}
+
+// unlock lets go of mu, and sees to it that what was added is sent.
+func (o *outbox) unlock() {
+	start := len(o.queue) > 0 && !o.sending
+	o.sending = o.sending || start
+	direct := o.direct != nil && o.bytes <= flushBatch
+	if start {
+		o.work.Add(1) // while the owner holds a count
+	}
+	o.mu.Unlock()
+	switch {
+	case start && direct:
+		o.sendNow()
+	case start:
+		go o.flush(nil)
 	}
 }
 
@@ -131,7 +157,7 @@ func (o *outbox) wait(ctx context.Context) error {
 		o.mu.Lock()
 		full, err := o.full(), error(nil)
 		if o.state != stateOpen {
-			err = o.gone()
+			err = o.cause
 		}
 		o.mu.Unlock()
 		if !full || err != nil {
@@ -149,31 +175,78 @@ func (o *outbox) wait(ctx context.Context) error {
 // flushBatch is how much is encrypted and written at once.
 const flushBatch = 64 << 10
 
-// flush sends until the queue is empty.
-func (o *outbox) flush() {
+// flush sends rest, and then until the queue is empty.
+func (o *outbox) flush(rest []byte) {
+	defer o.work.Done()
+	if len(rest) > 0 {
+		o.sent(o.write(rest))
+	}
 	var buf []byte
 	for {
 		batch := o.take()
 		if batch == nil {
 			return
 		}
-		size := 0
-		for _, inner := range batch {
-			size += len(inner) + messageOverhead + maxHeader
+		buf = o.seal(buf[:0], batch)
+		o.sent(o.write(buf))
+	}
+}
+
+// sendNow sends until the queue is empty or the network would make it wait. Then flush goes on.
+func (o *outbox) sendNow() {
+	a := attempts.Get().(*attempt)
+	defer attempts.Put(a)
+	for {
+		if o.isLarge() {
+			go o.flush(nil)
+			return
 		}
-		buf = slices.Grow(buf[:0], size)
-		for i, inner := range batch {
-			buf = o.session.seal(buf, inner)
-			batch[i] = nil
+		batch := o.take()
+		if batch == nil {
+			o.work.Done()
+			return
 		}
-		if err := o.write(buf); err != nil {
-			o.kill(fmt.Errorf("write: %w", err))
+		a.bytes = o.seal(a.bytes[:0], batch)
+		n, err := a.write(o.direct)
+		if err != nil {
+			o.sent(err)
+		} else if n < len(a.bytes) {
+			rest := bytes.Clone(a.bytes[n:])
+			go o.flush(rest)
+			return
 		}
 	}
 }
 
+// isLarge reports whether what waits is too much for who pushes.
+func (o *outbox) isLarge() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes-o.inFlight > flushBatch
+}
+
+func (o *outbox) sent(err error) {
+	if err != nil {
+		o.kill(fmt.Errorf("write: %w", err))
+	}
+}
+
+// seal encrypts a batch, which it empties, and appends that to buf.
+func (o *outbox) seal(buf []byte, batch []frame) []byte {
+	size := 0
+	for _, f := range batch {
+		size += len(f.body) + messageOverhead + maxHeader
+	}
+	buf = slices.Grow(buf, size)
+	for i, f := range batch {
+		buf = o.session.sealFrame(buf, f)
+		batch[i].body = nil
+	}
+	return buf
+}
+
 // take returns what to send next; nil, and flush is over, when there is nothing.
-func (o *outbox) take() [][]byte {
+func (o *outbox) take() []frame {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes, o.inFlight = o.bytes-o.inFlight, 0
@@ -184,8 +257,8 @@ func (o *outbox) take() [][]byte {
 		return nil
 	}
 	n := 0
-	for n < len(o.queue) && (n == 0 || o.inFlight+len(o.queue[n]) <= flushBatch) {
-		o.inFlight += len(o.queue[n])
+	for n < len(o.queue) && (n == 0 || o.inFlight+1+len(o.queue[n].body) <= flushBatch) {
+		o.inFlight += 1 + len(o.queue[n].body)
 		n++
 	}
 	batch := o.queue[:n:n]
@@ -212,13 +285,16 @@ func (o *outbox) write(b []byte) error {
 		}
 		b = b[n:]
 	}
+	if o.direct != nil { // which has no limit of its own
+		return o.raw.SetWriteDeadline(time.Time{})
+	}
 	return nil
 }
 
 // beat sends a PING, unless something is being sent anyway, and ends a connection that has lived long enough.
 func (o *outbox) beat() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.state != stateOpen {
 		return
 	}
@@ -227,7 +303,7 @@ func (o *outbox) beat() {
 		return
 	}
 	if !o.sending {
-		o.add(append([]byte{innerCommand}, command("PING", []byte{0, 0})...))
+		o.add(frame{innerCommand, command("PING", []byte{0, 0})})
 	}
 	o.timer.Reset(o.untilBeat())
 }
@@ -268,13 +344,6 @@ func (o *outbox) end() error {
 }
 
 // The rest is called with mu held.
-
-// gone is an error that is no net.Error, whatever the cause is: see conn.Write.
-func (o *outbox) gone() error { return &goneError{o.cause} }
-
-type goneError struct{ cause error }
-
-func (e *goneError) Error() string { return e.cause.Error() }
 
 func (o *outbox) drain(cause error) {
 	if o.state != stateOpen {

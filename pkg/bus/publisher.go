@@ -85,8 +85,7 @@ func (p *Publisher) Publish(topic string, body []byte) error {
 		return fmt.Errorf("publish: %w: topic of %d bytes, body of %d", ErrTooBig, len(topic), len(body))
 	}
 	// All queues share the bytes: they are encrypted for each subscriber when it is its turn.
-	first := append([]byte{innerMore}, topic...)
-	last := append([]byte{innerMessage}, body...)
+	first, last := frame{innerMore, []byte(topic)}, frame{innerMessage, body}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s, ready := range p.all {

@@ -143,8 +143,8 @@ func (s *Server) taken(m message) {
 	}
 }
 
-// Send queues body for the peer with the identity to, and does not wait for the network. It returns ErrNotConnected
-// when there is no such peer, and also when its queue runs over: then its connection is cut.
+// Send queues body for the peer with the identity to, and does not wait for the network; body must not be changed any more.
+// It returns ErrNotConnected when there is no such peer, and also when its queue runs over: then its connection is cut.
 func (s *Server) Send(to string, body []byte) error {
 	if len(body) > s.cfg.Limits.Message {
 		return fmt.Errorf("send to %s: %w: %d bytes", to, ErrTooBig, len(body))
@@ -153,11 +153,7 @@ func (s *Server) Send(to string, body []byte) error {
 	if l == nil {
 		return fmt.Errorf("send to %s: %w", to, ErrNotConnected)
 	}
-	err := l.shard.send(l.route, body)
-	if err == nil {
-		err = l.end()
-	}
-	if err != nil {
+	if err := l.push(body); err != nil {
 		return fmt.Errorf("send to %s: %w (%w)", to, ErrNotConnected, err)
 	}
 	s.counters.sent.Add(1)

@@ -60,7 +60,3 @@ func (s *Server) pump(sh *shard) {
 		}
 	}
 }
-
-func (sh *shard) send(route, body []byte) error {
-	return sh.socket.Send(zmq4.NewMsgFrom(route, body))
-}

@@ -25,7 +25,7 @@ const maxWish = 1 << 10
 
 // read obeys what the subscriber sends until that ends.
 func (s *subscriber) read(in *bufio.Reader) error {
-	s.listen(in)
+	in.Reset(s.patient(in))
 	for {
 		inner, err := s.readInner(in, maxWish)
 		if err != nil {
