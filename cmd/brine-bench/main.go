@@ -1,6 +1,7 @@
 // Command brine-bench measures the bus and the master: many simulated minions, with real keys, real handshakes and real
 // envelopes but without disks, against a brine-master process of its own; beside each figure, where there is one, that
-// of libzmq with CURVE at the same work in the same minute. See docs/performance.md.
+// of libzmq with CURVE at the same work in the same minute. Then it measures what a minion does with archives and hooks,
+// beside curl, tar and a shell. See docs/performance.md.
 package main
 
 import (
@@ -45,6 +46,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "serve" { // what a bench starts beside itself
 		return serve(ctx, args[1:])
+	}
+	if len(args) > 0 && args[0] == "host" {
+		return host(ctx)
 	}
 	o, err := parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -93,6 +97,8 @@ func suite() []measurement {
 		{"ping", ping},             // one asks, one answers
 		{"bulk", bulk},             // large messages
 		{"processes", processes},   // real minions, the command line
+		{"instance", instance},     // archives on one host
+		{"unpacking", unpacking},   // of a minion that unpacks 1 GiB
 	}
 }
 
