@@ -156,8 +156,9 @@ func (e *Engine) slsID(ctx context.Context, args *data.Map) (*Answer, error) {
 	}
 	v, _ := args.Get("id")
 	id := modules.Text(v)
+	of, _ := args.Get("mods")
 	if high.ID(id) == nil {
-		return wrong(compile.Errors{{Class: compile.BadData, Message: fmt.Sprintf("No matches for ID '%s' found in SLS '%s'", id, mods)}})
+		return wrong(compile.Errors{{Class: compile.BadData, Message: fmt.Sprintf("No matches for ID '%s' found in SLS '%s'", id, modules.Text(of))}})
 	}
 	return judged(high, c.runner().One(ctx, high.Low(), id))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/modules"
 	"github.com/brine-deploy/brine/pkg/pillar"
+	"github.com/brine-deploy/brine/pkg/stateoutput"
 	"github.com/brine-deploy/brine/states"
 	"github.com/brine-deploy/brine/states/compile"
 )
@@ -130,9 +131,6 @@ func complaints(err error) error {
 	return all
 }
 
-// Class of what was asked for wrongly.
-const badCall compile.Class = "bad call"
-
 // Call calls a function by its name. The error is the context's; all else is in the answer.
 func (c *Caller) Call(ctx context.Context, name string, args []any, named *data.Map) (*states.Answer, error) {
 	var answer *states.Answer
@@ -146,7 +144,7 @@ func (c *Caller) Call(ctx context.Context, name string, args []any, named *data.
 		return answer, err
 	}
 	return &states.Answer{
-		Code: states.CodeCompile, Errors: compile.Errors{{Class: badCall, Message: err.Error()}},
+		Code: states.CodeCompile, Errors: compile.Errors{{Class: stateoutput.BadCall, Message: err.Error()}},
 	}, nil
 }
 

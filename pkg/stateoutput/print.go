@@ -33,6 +33,8 @@ func (m Mode) Valid() error {
 func Print(w io.Writer, name string, r *Report, mode Mode) {
 	fmt.Fprintf(w, "%s:\n", name)
 	switch {
+	case len(r.Errors) > 0 && r.Errors[0].Class == BadCall:
+		fmt.Fprintln(w, indent(4, "ERROR: "+r.Errors[0].Message))
 	case len(r.Errors) > 0:
 		fmt.Fprintf(w, "    Data failed to compile:\n")
 		for _, e := range r.Errors {

@@ -35,6 +35,9 @@ type State struct {
 	Warnings []string  `json:"warnings,omitempty"`
 }
 
+// BadCall is the class of an error that is about what was asked for, not about files.
+const BadCall = "bad call"
+
 // Error is why nothing was applied.
 type Error struct {
 	Class   string `json:"class"`
