@@ -6,7 +6,7 @@ packages=(
   gcc libc6-dev # the race detector, and the peer of brine-bench
   libzmq3-dev   # libzmq at the same work as brine-bench
   git           # the source
-  haproxy wrk   # a real load balancer under load
+  haproxy nginx wrk # a real load balancer under load
   iproute2      # a network
   iptables      # that goes silent
   python3-zmq   # libzmq's own CURVE

@@ -140,18 +140,18 @@ func run(ctx context.Context, argv []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if text := strings.TrimSpace(out.String()); err != nil && text != "" {
+	if text := strings.TrimSpace(out.kept.String()); err != nil && text != "" {
 		return fmt.Errorf("%w: %s", err, strings.Join(strings.Fields(text), " "))
 	}
 	return err
 }
 
-// head keeps the beginning of what is written.
-type head struct{ bytes.Buffer }
+// head keeps the beginning of what is written. It does not embed its buffer, whose ReadFrom knows no limit.
+type head struct{ kept bytes.Buffer }
 
 func (h *head) Write(p []byte) (int, error) {
-	if room := shown - h.Len(); room > 0 {
-		_, _ = h.Buffer.Write(p[:min(room, len(p))])
+	if room := shown - h.kept.Len(); room > 0 {
+		_, _ = h.kept.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }

@@ -3,7 +3,9 @@ package all
 
 import (
 	"github.com/brine-deploy/brine/master/balancer"
+	"github.com/brine-deploy/brine/master/balancer/exec"
 	"github.com/brine-deploy/brine/master/balancer/haproxy"
+	"github.com/brine-deploy/brine/master/balancer/nginx"
 	"github.com/brine-deploy/brine/master/balancer/proxy"
 	"github.com/brine-deploy/brine/pkg/registry"
 )
@@ -11,7 +13,9 @@ import (
 // Balancers returns the list, sorted by name.
 func Balancers() registry.List[balancer.Balancer] {
 	return registry.List[balancer.Balancer]{
+		exec.Plugin(),
 		haproxy.Plugin(),
+		nginx.Plugin(),
 		proxy.Plugin(),
 	}
 }

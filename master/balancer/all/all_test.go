@@ -19,7 +19,11 @@ func TestEachBalancerReadsItsSectionStrictly(t *testing.T) {
 		{"haproxy", "sokcet: /run/a.sock", "sokcet"},
 		{"proxy", "state: /s\npools: {Web.A: {listen: 127.0.0.1:0, health: {path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2}}}", ""},
 		{"proxy", "pools: {web: {listen: 127.0.0.1:0, health: {intervall: 1s}}}", "intervall"},
-		{"nginx", "", "known: haproxy, proxy"},
+		{"nginx", "pools: {web: {options: [least_conn], server: max_fails=2, health: {path: /health, rise: 3}}}", ""},
+		{"nginx", "pools: {web: {weight: 3}}", "weight"},
+		{"exec", "command: [/bin/true, --pool]\nenv: {API: https://lb}", ""},
+		{"exec", "command: [true]", "absolute path"},
+		{"traefik", "", "known: exec, haproxy, nginx, proxy"},
 	} {
 		section, err := config.NewSection(test.name, test.section)
 		if err != nil {
