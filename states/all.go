@@ -5,9 +5,12 @@ package states
 import (
 	"github.com/brine-deploy/brine/states/archive"
 	"github.com/brine-deploy/brine/states/cmd"
+	"github.com/brine-deploy/brine/states/cron"
 	"github.com/brine-deploy/brine/states/file"
+	"github.com/brine-deploy/brine/states/group"
 	"github.com/brine-deploy/brine/states/state"
 	"github.com/brine-deploy/brine/states/test"
+	"github.com/brine-deploy/brine/states/user"
 )
 
 // All lists the families of states by their names.
@@ -15,7 +18,10 @@ func All() map[string]state.Family {
 	return map[string]state.Family{
 		"archive": archive.States(),
 		"cmd":     cmd.States(),
+		"cron":    cron.States(),
 		"file":    file.States(),
+		"group":   group.States(),
 		"test":    test.States(),
+		"user":    user.States(),
 	}
 }

@@ -79,7 +79,7 @@ func site() map[string]string {
 		"web/conf.sls":     "conf:\n  test.nop:\n    - require_in: [test: web]\n",
 		"fails.sls":        "a:\n  test.fail_without_changes: []\nb:\n  test.nop:\n    - onfail: [test: a]\n    - onfail_stop: False\n",
 		"empty.sls":        "",
-		"odd.sls":          "x:\n  nope.y: []\nz:\n  file.absent:\n    - name: /nothing/here\n    - nmae: x\n",
+		"odd.sls":          "x:\n  nope.y: []\nz:\n  file.absent:\n    - name: /nothing/here\n    - typo: x\n",
 		"nested.sls":       "n:\n  test.configurable_test_state:\n    - changes: False\n    - result: {{ salt['state.single']('test.nop', name='x') is mapping }}\n",
 		"pillar/top.sls":   "base:\n  '*': [greet]\n",
 		"pillar/greet.sls": "greeting: hello\n",
