@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/brine-deploy/brine/minion/appendlog"
+	"github.com/brine-deploy/brine/pkg/appendlog"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/brine-deploy/brine/minion/appendlog"
+	"github.com/brine-deploy/brine/pkg/appendlog"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
