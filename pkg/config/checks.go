@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/yaml"
@@ -66,6 +67,13 @@ func baseURL(s string) error {
 func fileMode(s string) error {
 	if _, err := strconv.ParseUint(s, 8, 9); err != nil {
 		return fmt.Errorf("%q is not an octal file mode such as 0660", s)
+	}
+	return nil
+}
+
+func positive(s string) error {
+	if d, err := time.ParseDuration(s); err != nil || d < time.Second {
+		return fmt.Errorf("%q is not a duration of at least 1s, such as 5m", s)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,7 +27,10 @@ type Master struct {
 	Store     Section            `yaml:"store"`
 	Balancers map[string]Section `yaml:"balancers"` // by the name that groups use
 	Returners map[string]Section `yaml:"returners"` // by name; the name is the cursor's, so renaming one starts it anew
-	Log       Log                `yaml:"log"`
+	States    States             `yaml:"states"`
+	// Nodegroups are named targets: each text, or a list of words.
+	Nodegroups map[string]any `yaml:"nodegroups"`
+	Log        Log            `yaml:"log"`
 }
 
 // MasterBus is the master's end of the bus.
@@ -59,12 +63,13 @@ func DefaultMaster() Master {
 		Bus:      MasterBus{Listen: "0.0.0.0:4510", Heartbeat: defaultHeartbeat},
 		HTTP:     HTTP{Listen: "0.0.0.0:4511"},
 		API:      API{Socket: DefaultSocket, Mode: "0660"},
+		States:   defaultStates(),
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }
 
 func (m *Master) settings() []setting {
-	return append([]setting{
+	own := []setting{
 		{"state_dir", "directory of the journal, the keys and the store", &m.StateDir, notEmpty},
 		{"apps", "directory of the application files", &m.Apps, notEmpty},
 		{"bus.listen", "address of the bus", &m.Bus.Listen, address(true)},
@@ -74,7 +79,8 @@ func (m *Master) settings() []setting {
 		{"api.socket", "Unix socket of the command line", &m.API.Socket, notEmpty},
 		{"api.mode", "octal mode of the socket", &m.API.Mode, fileMode},
 		{"api.group", "group that owns the socket", &m.API.Group, nil},
-	}, m.Log.settings()...)
+	}
+	return slices.Concat(own, m.States.settings(), m.Log.settings())
 }
 
 // MasterFlags adds a master's flags to fs.

@@ -19,6 +19,13 @@ const (
 	StartupNone      = "none"      // wait for jobs
 )
 
+// Whether a minion asks its cloud who it is.
+const (
+	CloudAuto = "auto" // when the firmware says so
+	CloudEC2  = "ec2"
+	CloudNone = "none"
+)
+
 // Minion is the configuration of brine-minion.
 type Minion struct {
 	ID            string       `yaml:"id"`
@@ -31,8 +38,13 @@ type Minion struct {
 	Bus           MinionBus    `yaml:"bus"`
 	Startup       string       `yaml:"startup"` // StartupHighstate or StartupNone
 	Tags          fleet.Tags   `yaml:"tags"`
-	Grains        fleet.Grains `yaml:"grains"` // added to the facts that are found
-	Log           Log          `yaml:"log"`
+	Grains        fleet.Grains `yaml:"grains"`         // added to the facts that are found
+	GrainsDir     string       `yaml:"grains_dir"`     // executables that print more of them
+	GrainsRefresh string       `yaml:"grains_refresh"` // how often facts are looked for anew
+	Cloud         string       `yaml:"cloud"`          // whose metadata are grains: CloudAuto, CloudEC2 or CloudNone
+	// Options are settings for states, by Salt's names: failhard, pillarenv, ...
+	Options map[string]any `yaml:"options"`
+	Log     Log            `yaml:"log"`
 }
 
 // MinionBus is a minion's end of the bus.
@@ -43,6 +55,9 @@ type MinionBus struct {
 // Interval is the time between heartbeats.
 func (b MinionBus) Interval() time.Duration { return durationOf(b.Heartbeat) }
 
+// RefreshGrains is the time between looking for grains.
+func (m Minion) RefreshGrains() time.Duration { return durationOf(m.GrainsRefresh) }
+
 // DefaultMinion is the configuration of a minion without file, environment and flags. Its id is the host's name.
 func DefaultMinion() Minion {
 	host, _ := os.Hostname() // without one, the id is missing, and that is told
@@ -51,7 +66,9 @@ func DefaultMinion() Minion {
 		StateDir: "/var/lib/brine-minion",
 		Bus:      MinionBus{Heartbeat: defaultHeartbeat},
 		Startup:  StartupNone,
-		Log:      Log{Level: "info", Format: "text"},
+
+		GrainsDir: "/etc/brine/grains.d", GrainsRefresh: "5m", Cloud: CloudAuto,
+		Log: Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -66,6 +83,9 @@ func (m *Minion) settings() []setting {
 		{"state_dir", "directory of the key, the spool and downloads", &m.StateDir, notEmpty},
 		{"bus.heartbeat", heartbeatHelp, &m.Bus.Heartbeat, interval},
 		{"startup", "what to do at start: highstate or none", &m.Startup, oneOf(StartupHighstate, StartupNone)},
+		{"grains_dir", "directory of executables that print grains", &m.GrainsDir, nil},
+		{"grains_refresh", "how often grains are looked for anew", &m.GrainsRefresh, positive},
+		{"cloud", "whose metadata become grains: auto, ec2 or none", &m.Cloud, oneOf(CloudAuto, CloudEC2, CloudNone)},
 	}, m.Log.settings()...)
 }
 
