@@ -318,3 +318,24 @@ func (b *Blob) cache(name string) {
 		_ = os.Rename(temp, name)
 	}
 }
+
+// Save writes it to a new file.
+func (b *Blob) Save(name string) error {
+	in, err := b.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // others may have to read it: apt's own user
+	if err != nil {
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	_, err = io.Copy(out, in)
+	if failed := out.Close(); err == nil {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	return nil
+}
