@@ -101,17 +101,20 @@ type worker struct {
 
 func (w *worker) begin(plan *appspec.Plan, owned []appspec.Owned) record {
 	r := record{Owned: slices.Clone(owned), Foreign: map[string]uint64{}, Working: true}
-	known := map[string]bool{}
+	known := map[appspec.Owned]bool{}
 	for _, o := range owned {
-		known[o.Path] = true
+		known[o] = true
 	}
+	at := &looker{}
+	defer at.close()
 	for _, s := range plan.Steps {
-		if known[s.Real] {
+		o := appspec.Owned{Path: s.Real, Dir: s.Do == appspec.Mkdir}
+		if known[o] {
 			continue
 		}
-		r.Owned = append(r.Owned, appspec.Owned{Path: s.Real, Dir: s.Do == appspec.Mkdir})
-		if inode := inodeOf(s.Real); inode != 0 {
-			r.Foreign[s.Real] = inode
+		r.Owned = append(r.Owned, o)
+		if st, there := at.look(s.Real); there && !known[appspec.Owned{Path: s.Real, Dir: !o.Dir}] {
+			r.Foreign[s.Real] = st.Ino
 		}
 	}
 	return r

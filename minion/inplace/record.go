@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"syscall"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/brine-deploy/brine/pkg/appspec"
 )
@@ -62,24 +63,56 @@ func syncDirectory(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// settled is what is ours after an install that did not come to its end.
+// settled is what is ours after an install that did not come to its end: what is there of all that might be.
 func (r record) settled() []appspec.Owned {
+	if !r.Working {
+		return r.Owned
+	}
 	var out []appspec.Owned
+	at := &looker{}
+	defer at.close()
 	for _, o := range r.Owned {
-		if inode, foreign := r.Foreign[o.Path]; !foreign || inodeOf(o.Path) != inode {
+		if _, label := contextLabel(o.Path); label {
+			out = append(out, o)
+			continue
+		}
+		st, there := at.look(o.Path)
+		foreign, is := r.Foreign[o.Path]
+		if there && o.Dir == isDir(st) && (!is || foreign != st.Ino) {
 			out = append(out, o)
 		}
 	}
 	return out
 }
 
-func inodeOf(name string) uint64 {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return 0
+// looker looks at places without following a link.
+type looker struct{ at *directory }
+
+func (l *looker) close() {
+	if l.at != nil {
+		l.at.close()
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
-	}
-	return 0
 }
+
+// dir opens the directory of a path, or goes on with the one that is open.
+func (l *looker) dir(name string) (*directory, error) {
+	dir := path.Dir(name)
+	if l.at != nil && l.at.path == dir {
+		return l.at, nil
+	}
+	d, err := openDirectory(dir)
+	if err != nil {
+		return nil, err
+	}
+	l.close()
+	l.at = d
+	return d, nil
+}
+
+func (l *looker) look(name string) (unix.Stat_t, bool) {
+	var st unix.Stat_t
+	d, err := l.dir(name)
+	return st, err == nil && unix.Fstatat(d.fd, path.Base(name), &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+}
+
+func isDir(st unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDIR }

@@ -48,38 +48,31 @@ const undoFile = "undo.json"
 // newUndo lists what a plan changes.
 func newUndo(p *appspec.Plan, owned []appspec.Owned) undoLog {
 	u := undoLog{Before: owned}
-	note := func(name string, dir, kept bool) {
-		var st unix.Stat_t
-		there := unix.Lstat(name, &st) == nil
-		isDir := there && st.Mode&unix.S_IFMT == unix.S_IFDIR
-		c := change{Path: name, Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
-		switch {
-		case dir && kept && isDir:
-			c.Kind = keepDir
-		case dir:
-			c.Kind = addDir
-		case there && !isDir:
-			c.Kind = saved
-		default:
-			c.Kind = added
-		}
-		u.Changes = append(u.Changes, c)
+	at := &looker{}
+	defer at.close()
+	note := func(kind changeKind, name string, st unix.Stat_t) {
+		u.Changes = append(u.Changes, change{Kind: kind, Path: name, Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)})
 	}
 	for _, o := range p.Remove {
-		var st unix.Stat_t
-		if unix.Lstat(o.Path, &st) != nil {
-			continue
-		}
-		kind, isDir := saved, st.Mode&unix.S_IFMT == unix.S_IFDIR
-		if isDir {
-			kind = dropDir
-		}
-		if isDir == o.Dir {
-			u.Changes = append(u.Changes, change{Kind: kind, Path: o.Path, Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)})
+		switch st, there := at.look(o.Path); {
+		case !there || isDir(st) != o.Dir:
+		case o.Dir:
+			note(dropDir, o.Path, st)
+		default:
+			note(saved, o.Path, st)
 		}
 	}
 	for _, s := range p.Steps {
-		note(s.Real, s.Do == appspec.Mkdir, s.Kept)
+		switch st, there := at.look(s.Real); {
+		case s.Do == appspec.Mkdir && s.Kept && there && isDir(st):
+			note(keepDir, s.Real, st)
+		case s.Do == appspec.Mkdir:
+			note(addDir, s.Real, st)
+		case there && !isDir(st):
+			note(saved, s.Real, st)
+		default:
+			note(added, s.Real, st)
+		}
 	}
 	return u
 }
@@ -221,15 +214,15 @@ func (w *worker) undo(c change, at *directory, as string) error {
 	if err != nil {
 		return err
 	}
-	isDir := kind == unix.S_IFDIR
+	folder := kind == unix.S_IFDIR
 	switch c.Kind {
 	case added:
-		if isDir {
+		if folder {
 			return nil
 		}
 		return d.unlink(name)
 	case addDir:
-		if !isDir {
+		if !folder {
 			return nil
 		}
 		return d.rmdir(name)
@@ -241,7 +234,7 @@ func (w *worker) undo(c change, at *directory, as string) error {
 		}
 		return w.asBefore(d, name, c)
 	}
-	if isDir { // a script put something into it
+	if folder { // a script put something into it
 		if err := d.rename(name, name+asideSuffix); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	room "github.com/brine-deploy/brine/minion/fetch"
 	"github.com/brine-deploy/brine/pkg/appspec"
 	"github.com/brine-deploy/brine/pkg/archive"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -32,6 +33,9 @@ func fetch(ctx context.Context, o Options, dir string) error {
 		return fmt.Errorf("make revision: %w", err)
 	}
 	kind := archive.Kind(o.Type)
+	if err := checkRoom(ctx, o.Bundle, kind, dir); err != nil {
+		return err
+	}
 	if err := archive.UnpackBundle(ctx, o.Bundle, kind, to, archive.Limits{}); err != nil {
 		return err
 	}
@@ -39,6 +43,18 @@ func fetch(ctx context.Context, o Options, dir string) error {
 		return nil
 	}
 	return strip(to, o.appspecs())
+}
+
+// checkRoom looks whether the bundle fits, with one to spare: for what is installed from it.
+func checkRoom(ctx context.Context, bundle string, kind archive.Kind, dir string) error {
+	extent, err := archive.MeasureBundle(ctx, bundle, kind)
+	if err != nil {
+		return err
+	}
+	need := func(what string) room.Need {
+		return room.Need{Dir: dir, What: what, Bytes: extent.Bytes, Inodes: extent.Inodes}
+	}
+	return room.CheckRoom(need("the revision"), need("one to spare"))
 }
 
 // strip takes away the directory around the revision, when there is one that has an appspec, and what lies beside it.

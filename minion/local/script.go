@@ -19,6 +19,8 @@ import (
 const (
 	longestSettle = 10 * time.Second // for outputs that a script leaves open; its own timeout if that is less
 	logLimit      = 64 << 20
+
+	cannotExecute = 126 // exit code of a shell that may not run its command
 )
 
 // run runs one script, in the caller's directory and environment, as the agent does.
@@ -93,8 +95,11 @@ func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\'
 // worded says what went wrong in the agent's words.
 func worded(spec process.Spec, res process.Result, err error) error {
 	switch {
-	case errors.Is(err, process.ErrFailed) && res.ExitCode > 128 && strings.Contains(err.Error(), "killed by signal"):
-		return said("Script at specified location: %s failed with exit code %d (%w)", spec.Name, res.ExitCode, err)
+	case errors.Is(err, process.ErrFailed) && strings.Contains(err.Error(), " was killed by "):
+		_, how, _ := strings.Cut(err.Error(), " was killed by ")
+		return said("Script at specified location: %s failed with exit code %d: killed by %s", spec.Name, res.ExitCode, how)
+	case errors.Is(err, process.ErrFailed) && res.ExitCode == cannotExecute && len(spec.Args) > 0:
+		return fmt.Errorf("%w: the user may not reach it; each directory above it has to have the x bit for others", err)
 	case errors.Is(err, process.ErrNotStarted) && errors.Is(err, fs.ErrNotExist):
 		hint := "the interpreter of its first line does not exist"
 		if crlf(spec.Path) {

@@ -116,8 +116,8 @@ func (p *parser) mode(n *yaml.Node) *Mode {
 	return &mode
 }
 
-// reaches reports whether a name below the directory Object is meant.
-func (p Permission) reaches(name string) bool {
+// Reaches reports whether a name below the directory Object is meant.
+func (p Permission) Reaches(name string) bool {
 	below, ok := strings.CutPrefix(name, strings.TrimSuffix(p.Object, "/")+"/")
 	if !ok || below == "" {
 		return false

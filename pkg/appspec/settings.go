@@ -24,7 +24,7 @@ func (b *planner) permission(p *Permission) error {
 	}
 	if p.Files {
 		for _, name := range b.order {
-			if p.reaches(name) {
+			if p.Reaches(name) {
 				if err := b.give(name, false, p); err != nil {
 					return err
 				}
@@ -33,7 +33,7 @@ func (b *planner) permission(p *Permission) error {
 	}
 	if p.Directories {
 		for _, name := range b.made {
-			if p.reaches(name) {
+			if p.Reaches(name) {
 				if err := b.give(name, true, p); err != nil {
 					return err
 				}
