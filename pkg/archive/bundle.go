@@ -48,8 +48,8 @@ func KindOf(path string) (Kind, error) {
 
 // UnpackBundle puts what a person brings into dir, which exists and is empty, as the CodeDeploy agent does: modes are kept,
 // setuid and the like too; owners when it runs as root and the bundle is a tar (those of names first, then of numbers);
-// symbolic links as they are, wherever they point: read the tree through an os.Root. One directory that wraps all and holds
-// a name with "appspec" is taken away. What the agent's tools would write outside dir is refused, and so are devices, pipes
+// symbolic links as they are, wherever they point: read the tree through an os.Root. One directory that wraps all of an archive
+// and holds a name with "appspec" is taken away. What the agent's tools would write outside dir is refused, and so are devices, pipes
 // and sockets. After an error the content of dir is worth nothing.
 //
 // A zip has no owners; modes of a directory's copy are cut by the umask, and its owner is the process. Errors are
@@ -80,7 +80,7 @@ func UnpackBundle(ctx context.Context, path string, kind Kind, dir string, limit
 	if err == nil {
 		err = t.finish()
 	}
-	if err == nil {
+	if err == nil && kind != Directory {
 		err = unwrap(root)
 	}
 	if err != nil {

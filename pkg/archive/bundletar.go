@@ -48,6 +48,10 @@ func (b *bundle) untar(kind Kind) error {
 // sniff recognizes what GNU tar does, as far as it can be unpacked here.
 func sniff(r *bufio.Reader) Kind {
 	head, _ := r.Peek(4) //nolint:errcheck // a shorter file is no compressed one
+	return magic(head)
+}
+
+func magic(head []byte) Kind {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return TarGzip
