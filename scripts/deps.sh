@@ -10,6 +10,7 @@ packages=(
   iproute2      # a network
   iptables      # that goes silent
   python3-zmq   # libzmq's own CURVE
+  acl zip       # bundles of CodeDeploy, and what they ask for
   rsync
   systemd       # systemd-analyze verify
 )
