@@ -8,6 +8,8 @@ import (
 	"github.com/brine-deploy/brine/states/cron"
 	"github.com/brine-deploy/brine/states/file"
 	"github.com/brine-deploy/brine/states/group"
+	"github.com/brine-deploy/brine/states/pkg"
+	"github.com/brine-deploy/brine/states/service"
 	"github.com/brine-deploy/brine/states/state"
 	"github.com/brine-deploy/brine/states/test"
 	"github.com/brine-deploy/brine/states/user"
@@ -21,6 +23,8 @@ func All() map[string]state.Family {
 		"cron":    cron.States(),
 		"file":    file.States(),
 		"group":   group.States(),
+		"pkg":     pkg.States(),
+		"service": service.States(),
 		"test":    test.States(),
 		"user":    user.States(),
 	}

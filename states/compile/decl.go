@@ -160,13 +160,13 @@ func (doc *Document) exclude(h *High, n *yaml.Node, p *problems) {
 func exclusions(v any) []exclusion {
 	switch v := v.(type) {
 	case string:
-		return []exclusion{{sls: v}}
+		return []exclusion{{sls: v, raw: v}}
 	case *data.Map:
 		if sls, ok := v.Get("sls"); ok {
-			return []exclusion{{sls: modules.Text(sls)}}
+			return []exclusion{{sls: modules.Text(sls), raw: v}}
 		}
 		if id, ok := v.Get("id"); ok {
-			return []exclusion{{id: modules.Text(id)}}
+			return []exclusion{{id: modules.Text(id), raw: v}}
 		}
 	}
 	return nil

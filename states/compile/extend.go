@@ -306,7 +306,7 @@ func (h *High) Exclude(v any) {
 		return
 	}
 	for _, m := range ParseMods("", v) {
-		h.exclude = append(h.exclude, exclusion{sls: m.SLS})
+		h.exclude = append(h.exclude, exclusion{sls: m.SLS, raw: m.SLS})
 	}
 }
 

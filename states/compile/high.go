@@ -70,6 +70,7 @@ func (a Arg) item(n int) *yaml.Node {
 
 type exclusion struct {
 	sls, id string
+	raw     any // as it was written
 }
 
 func newHigh() *High { return &High{index: map[string]*ID{}} }
@@ -135,11 +136,7 @@ func (h *High) Data() *data.Map {
 	if len(h.exclude) > 0 {
 		var list []any
 		for _, e := range h.exclude {
-			if e.id != "" {
-				list = append(list, data.NewMap("id", e.id))
-			} else {
-				list = append(list, data.NewMap("sls", e.sls))
-			}
+			list = append(list, e.raw)
 		}
 		out.Set("__exclude__", list)
 	}

@@ -130,11 +130,20 @@ func (r *Runner) retcode(ctx context.Context, c *chunk, line string) (int, error
 			args.Set(name, v)
 		}
 	}
+	r.shell(args, slices.Contains(without, any("shell")))
 	out, err := modules.RunCommand(ctx, args, false)
 	if codes, ok := c.Args.Get("success_retcodes"); ok && err == nil && slices.Contains(listOf(codes), any(int64(out.Code))) {
 		return 0, nil
 	}
 	return out.Code, err
+}
+
+// shell lets a command use the shell that the grains name, unless it has one.
+func (r *Runner) shell(args *data.Map, without bool) {
+	_, given := args.Get("shell")
+	if shell, _ := r.Host.Grains.Get("shell"); shell != nil && !given && !without {
+		args.Set("shell", shell)
+	}
 }
 
 func creates(_ context.Context, _ *chunk, v any) verdict {
@@ -160,6 +169,7 @@ func (r *Runner) checkCmd(ctx context.Context, c *chunk, res *Result) {
 	v, _ := c.Args.Get("check_cmd")
 	for _, line := range listOf(v) {
 		args := data.NewMap("cmd", modules.Text(line), "python_shell", true)
+		r.shell(args, false)
 		if out, err := modules.RunCommand(ctx, args, false); err != nil || out.Code != 0 {
 			res.Verdict, res.Reason, res.Comment = state.False, CheckCmdFailed, "check_cmd determined the state failed"
 			return
