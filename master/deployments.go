@@ -79,8 +79,27 @@ func (d *deployments) plan(ctx context.Context, req fleet.DeployRequest) (fleet.
 	if group.Balancer != nil {
 		plan.Pool = group.Balancer.Use + "/" + group.Balancer.Pool
 	}
+	d.pending(ctx, app, &plan)
 	plan.ID, err = planID(plan)
 	return plan, err
+}
+
+// pending adds what lies between the group's target and the plan's revision. A plan is one without that, too.
+func (d *deployments) pending(ctx context.Context, app fleet.Application, plan *fleet.Plan) {
+	if plan.Current == "" {
+		return
+	}
+	current, err := d.journal.Revision(ctx, app.Name, plan.Current)
+	if err == nil && current.Origin.Commit != plan.Origin.Commit {
+		var diff fleet.Diff
+		if diff, err = d.revisions.between(ctx, app, current.Origin.Commit, plan.Origin.Commit); err == nil {
+			diff.From, diff.To = current.Origin, plan.Origin
+			plan.Pending = &diff
+		}
+	}
+	if err != nil {
+		plan.Warnings = append(plan.Warnings, "what lies between is not known: "+err.Error())
+	}
 }
 
 // planID names what people agree to when they agree to a plan: who gets what, from what, in which order, and what lies

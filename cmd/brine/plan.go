@@ -55,10 +55,18 @@ func (c *cli) showPlan(ctx context.Context, req fleet.DeployRequest) (todo bool,
 		return false, err
 	case c.json:
 		return changes(plan), c.printJSON(plan)
-	default:
-		return changes(plan), c.printLines(planLines(plan, c.now()))
 	}
+	lines := planLines(plan, c.now())
+	if plan.Pending != nil {
+		for _, line := range c.diffLines(*plan.Pending, shownFiles) {
+			lines = append(lines, progress.Line{Text: line})
+		}
+	}
+	return changes(plan), c.printLines(lines)
 }
+
+// shownFiles is how many of the files that differ a plan names.
+const shownFiles = 10
 
 func (c *cli) plan(ctx context.Context, req fleet.DeployRequest) (plan fleet.Plan, err error) {
 	err = c.master.post(ctx, "/v1/plan", nil, req, &plan)

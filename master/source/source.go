@@ -22,3 +22,10 @@ type Source interface {
 	// same origin for ever, without the source's own metadata.
 	Export(ctx context.Context, origin fleet.Origin, dir string) error
 }
+
+// Historian is a source that knows what lies between two of its commits.
+type Historian interface {
+	// Between lists the commits that to has and from has not, newest first, at most limit of them, and the paths of the
+	// files that differ, sorted. Both commits were resolved before.
+	Between(ctx context.Context, from, to string, limit int) (commits []fleet.Origin, files []string, err error)
+}

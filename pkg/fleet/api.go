@@ -21,6 +21,8 @@ import (
 //	GET  /v1/deployments/{id}                                    -> Deployment
 //	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
 //	GET  /v1/revisions?app=                                      -> []Revision   (newest first)
+//	POST /v1/revisions/collect?app=&keep=&dry=                   -> Collected    (removes those that nobody needs)
+//	GET  /v1/diff?app=&from=&to=                                 -> Diff         (digests or refs)
 //	GET  /v1/status                                              -> Status
 //	GET  /v1/minions?target=                                     -> []Minion     (all accepted ones when target is empty; with Vitals)
 //	POST /v1/minions/{id}/drain                                  -> Drained
@@ -60,6 +62,23 @@ type StopRequest struct {
 type AnswerRequest struct {
 	Approved bool   `json:"approved"`
 	Reason   string `json:"reason,omitempty"`
+}
+
+// Diff is what lies between two revisions.
+type Diff struct {
+	From    Origin   `json:"from,omitzero"`
+	To      Origin   `json:"to,omitzero"`
+	Added   []Origin `json:"added,omitempty"`   // commits that To has and From has not, newest first, a hundred at most
+	Removed []Origin `json:"removed,omitempty"` // commits that From has and To has not
+	Files   []string `json:"files,omitempty"`   // that differ
+}
+
+// Collected tells which revisions were removed.
+type Collected struct {
+	Removed []Revision `json:"removed"`
+	Bytes   int64      `json:"bytes"` // that they took in the store
+	Kept    int        `json:"kept"`
+	Dry     bool       `json:"dry,omitempty"` // nothing was removed, this is what would be
 }
 
 // LockRequest locks a group, or an application.

@@ -105,6 +105,7 @@ type Plan struct {
 	Pool     string       `json:"pool,omitempty"` // "balancer/pool"
 	Minions  []PlanMinion `json:"minions"`
 	Pauses   []*Pause     `json:"pauses,omitempty"`
+	Pending  *Diff        `json:"pending,omitempty"` // from the group's target to this; nil when it is not known
 	Warnings []string     `json:"warnings,omitempty"`
 	ID       string       `json:"id"` // names all of it that counts: the same plan has the same id
 }
