@@ -24,7 +24,9 @@ func (r *Runner) listen(ctx context.Context) {
 			stateName, name := requirement(item)
 			heard, known := r.heard(stateName, modules.Text(name))
 			if !known {
-				r.noSuch(errors, stateName, modules.Text(name))
+				if stateName != "id" { // as in Salt
+					r.noSuch(errors, stateName, modules.Text(name))
+				}
 				continue
 			}
 			if !heard {

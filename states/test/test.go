@@ -48,7 +48,7 @@ func succeed(_ context.Context, c *state.Call) state.Result {
 
 func fail(_ context.Context, c *state.Call) state.Result {
 	if c.Test {
-		return state.Result{Comment: "If we weren't testing, this would be failed without changes"}
+		return state.Result{Comment: "If we weren't testing, this would be a failure!"}
 	}
 	return state.Result{Comment: comment(c, "Failure!")}
 }
@@ -74,7 +74,7 @@ func choice(c *state.Call, name string) (bool, error) {
 		return true, nil
 	case v == false:
 		return false, nil
-	case v == "Random":
+	case strings.EqualFold(modules.Text(v), "random"):
 		return rand.IntN(2) == 1, nil
 	}
 	return false, fmt.Errorf("you have specified the state option '%s' with invalid arguments: it must be either True, False, or 'Random'", name)
@@ -128,60 +128,69 @@ func warnings(c *state.Call) (all []string) {
 func notification(_ context.Context, c *state.Call) state.Result {
 	text, ok := c.Args.Get("text")
 	if !ok {
-		return state.Result{Comment: "Missing required argument text.", Reason: "bad arguments"}
+		return state.Result{Comment: "Missing required argument text.", Reason: "exception"}
 	}
 	return state.Result{Verdict: state.True, Comment: modules.Text(text)}
 }
 
-// watch says which of the requirements changed.
+// watch says which of the requirements changed, or what it is told to.
 func watch(_ context.Context, c *state.Call) state.Result {
 	var names []any
 	for _, req := range c.Requires {
 		names = append(names, req.State+": "+req.Name)
 	}
-	return state.Result{
-		Verdict: state.True, Comment: "Watch statement fired.",
-		Changes: data.NewMap("Requisites with changes", slices.Clip(names)),
+	res := state.Result{
+		Verdict: state.True, Comment: comment(c, "Watch statement fired."), Changes: data.NewMap("Requisites with changes", slices.Clip(names)),
 	}
+	if result, ok := c.Args.Get("result"); ok && result == false {
+		res.Verdict = state.False
+	}
+	if changes, ok := c.Args.Get("changes"); ok {
+		if own, isMap := changes.(*data.Map); isMap {
+			res.Changes = own
+		}
+	}
+	return res
+}
+
+// pillarKinds are the arguments of check_pillar, each with what it says of a value.
+var pillarKinds = []struct {
+	arg, kind string
+	is        func(any) bool
+}{
+	{"present", "", func(any) bool { return true }},
+	{"boolean", "bool", func(v any) bool { _, ok := v.(bool); return ok }},
+	{"integer", "int", func(v any) bool { _, ok := v.(int64); return ok }},
+	{"string", "str", func(v any) bool { _, ok := v.(string); return ok }},
+	{"listing", "list", func(v any) bool { _, ok := v.([]any); return ok }},
+	{"dictionary", "dict", func(v any) bool { _, ok := v.(*data.Map); return ok }},
 }
 
 func checkPillar(_ context.Context, c *state.Call) state.Result {
-	kinds := map[string]func(any) bool{
-		"present":    func(any) bool { return true },
-		"boolean":    func(v any) bool { _, ok := v.(bool); return ok },
-		"integer":    func(v any) bool { _, ok := v.(int64); return ok },
-		"string":     func(v any) bool { _, ok := v.(string); return ok },
-		"listing":    func(v any) bool { _, ok := v.([]any); return ok },
-		"dictionary": func(v any) bool { _, ok := v.(*data.Map); return ok },
-	}
-	var missing, wrong []string
-	for kind, is := range kinds {
-		v, _ := c.Args.Get(kind)
+	var wrong []string
+	asked := false
+	for _, kind := range pillarKinds {
+		v, _ := c.Args.Get(kind.arg)
 		keys, isList := v.([]any)
 		if !isList && v != nil {
 			keys = []any{v}
 		}
 		for _, key := range keys {
-			got, found := data.Traverse(c.Host.Pillar, modules.Text(key), ":")
+			asked = true
+			got, _ := data.Traverse(c.Host.Pillar, modules.Text(key), ":")
 			switch {
-			case !found:
-				missing = append(missing, modules.Text(key))
-			case !is(got):
-				wrong = append(wrong, modules.Text(key))
+			case got == nil:
+				wrong = append(wrong, fmt.Sprintf("Pillar key %q is missing.", modules.Text(key)))
+			case !kind.is(got):
+				wrong = append(wrong, fmt.Sprintf("Pillar key %q is not %s.", modules.Text(key), kind.kind))
 			}
 		}
 	}
-	slices.Sort(missing)
-	slices.Sort(wrong)
-	var text []string
-	if missing != nil {
-		text = append(text, "The following required pillar key(s) were not found: "+strings.Join(missing, ", "))
+	switch {
+	case !asked:
+		return state.Result{Comment: "Missing required argument: name some keys", Reason: "exception"}
+	case wrong != nil:
+		return state.Result{Comment: strings.Join(wrong, "\n")}
 	}
-	if wrong != nil {
-		text = append(text, "The following pillar key(s) are of another type: "+strings.Join(wrong, ", "))
-	}
-	if text == nil {
-		return state.Result{Verdict: state.True}
-	}
-	return state.Result{Comment: strings.Join(text, "\n")}
+	return state.Result{Verdict: state.True}
 }
