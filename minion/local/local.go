@@ -21,14 +21,21 @@ import (
 func Deploy(ctx context.Context, o Options) Result {
 	d := &deployment{options: o, result: Result{OK: true, Hooks: []string{}}}
 	defer d.close()
-	if err := d.do(ctx); err != nil {
-		d.result.fail(err)
-		d.tell("failed: %v", err)
-	} else {
-		d.tell("deployed %s", d.result.Deployment)
-	}
+	err := d.do(ctx)
 	if d.log != nil {
 		d.result.LogTail, d.result.LogFile = d.log.String(), d.log.file
+	}
+	if err == nil {
+		d.tell("deployed %s", d.result.Deployment)
+		return d.result
+	}
+	d.result.fail(err)
+	for line := range strings.Lines(d.result.LogTail) {
+		d.tell("  %s", strings.TrimSuffix(line, "\n"))
+	}
+	d.tell("failed: %v", err)
+	if d.result.LogTail != "" {
+		d.tell("log: %s", d.result.LogFile)
 	}
 	return d.result
 }

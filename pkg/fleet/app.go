@@ -40,7 +40,7 @@ type BuildStep struct {
 // Group is a deployment group: which minions, how they install, how they are rolled, which pool they serve in.
 type Group struct {
 	Target   string            `yaml:"target" json:"target"`             // a target expression
-	Layout   string            `yaml:"layout" json:"layout"`             // "releases" when empty
+	Layout   string            `yaml:"layout" json:"layout"`             // releases, copy or appspec; "releases" when empty
 	Root     string            `yaml:"root" json:"root"`                 // absolute directory on the minion; {id} is the minion's id
 	Shared   []string          `yaml:"shared" json:"shared"`             // paths kept over releases; a trailing / makes a directory
 	Keep     int               `yaml:"keep" json:"keep"`                 // good releases kept on the minion, the current one included; 5 when zero
