@@ -14,6 +14,7 @@ import (
 	"github.com/brine-deploy/brine/pkg/modules"
 	"github.com/brine-deploy/brine/pkg/render"
 	"github.com/brine-deploy/brine/pkg/target"
+	"github.com/brine-deploy/brine/pkg/yaml"
 	"github.com/brine-deploy/brine/states/compile"
 	"github.com/brine-deploy/brine/states/run"
 	"github.com/brine-deploy/brine/states/state"
@@ -180,6 +181,11 @@ func (e *Engine) begin(ctx context.Context, args *data.Map) (*call, *Answer, err
 		env.Saltenv = "base"
 	}
 	given, _ := args.Get("pillar")
+	if text, ok := given.(string); ok { // lines that a shell passed on, say
+		if n, err := yaml.Salt("pillar", []byte(text)); err == nil {
+			given = n.Data()
+		}
+	}
 	override, isMap := given.(*data.Map)
 	if given != nil && !isMap {
 		return nil, nil, fmt.Errorf("%w: pillar is a mapping, such as '{key: value}'", modules.ErrArguments)

@@ -155,7 +155,11 @@ func plain(v json.RawMessage) string {
 	if json.Unmarshal(v, &text) == nil {
 		return text
 	}
-	return string(v)
+	var line bytes.Buffer
+	if json.Compact(&line, v) != nil {
+		return string(v)
+	}
+	return line.String()
 }
 
 func call(t *testing.T, binary string, env, args []string) *stateoutput.Report {
