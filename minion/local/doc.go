@@ -7,6 +7,7 @@
 //	STATE/deployments/APP/GROUP/ID/deployment-archive/  the unpacked revision
 //	STATE/deployments/APP/GROUP/ID/logs/scripts.log     what its deployment's scripts said
 //	STATE/installs/APP/GROUP/lock                       held while a deployment is at work
+//	STATE/installs/APP/GROUP/running                    the script that is at work
 //	STATE/installs/APP/GROUP/last.json                  the revision that was installed last
 //	STATE/installs/APP/GROUP/installed.json             the files that belong to it; package inplace
 //

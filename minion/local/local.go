@@ -101,6 +101,9 @@ func (d *deployment) begin(ctx context.Context) (err error) {
 	if d.state, err = openState(ctx, *o); err != nil {
 		return err
 	}
+	if d.state.endLeftover() {
+		d.tell("note: a deployment before was killed; its script is ended")
+	}
 	o.Application = cmp.Or(o.Application, o.Bundle) // for the scripts, as the agent does
 	d.install = inplace.Installation{File: filepath.Join(d.state.installs, "installed.json"), Umask: o.Umask}
 	d.result.Deployment = newID()

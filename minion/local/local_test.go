@@ -1,12 +1,17 @@
 package local_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/brine-deploy/brine/minion/local"
 )
@@ -83,7 +88,7 @@ func TestBadInputStopsNothing(t *testing.T) {
 		"unknown event":        {files + "hooks: {AfterInstal: [{location: s/h}]}", local.Parse, "unknown lifecycle events"},
 		"missing script":       {files + "hooks: {ValidateService: [{location: s/none}]}", local.Parse, "appspec.yml:4:27: Script does not exist at specified location: s/none"},
 		"script outside":       {files + "hooks: {ValidateService: [{location: ../h}]}", local.Parse, "../h"},
-		"source outside":       {"files: [{source: ../x, destination: $}]", local.Parse, "leads out of the revision"},
+		"source outside":       {"files: [{source: ../x, destination: $}]", local.Parse, "leads outside of the revision"},
 		"bad mode":             {files + "permissions: [{object: $, mode: 888}]", local.Parse, "contains an invalid character (8)"},
 		"two sources":          {"files: [{source: app, destination: $}, {source: app, destination: $}]", local.Install, "specifies two source files"},
 		"relative":             {"files: [{source: app, destination: srv}]", local.Parse, "must be an absolute path"},
@@ -211,4 +216,41 @@ func TestBadOptionsAreToldAtOnce(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Join(h.dir, "state")); err == nil {
 		t.Errorf("state was made: %v", entries)
 	}
+}
+
+func TestAScriptOfAKilledDeploymentIsEndedBeforeTheNext(t *testing.T) {
+	h := newHost(t)
+	ready := filepath.Join(h.dir, "srv/pid")
+	self, err := os.Executable()
+	must(t, err)
+	bundle := h.bundle("hooks: {AfterInstall: [{location: s/h}]}", map[string]string{"s/h": "#!/bin/sh\necho $$ >$SRV/new && mv $SRV/new $SRV/pid\nwhile :; do sleep 0.05; done\n"})
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), "BRINE_TEST_DEPLOY="+bundle, "BRINE_TEST_STATE="+filepath.Join(h.dir, "state"))
+	must(t, cmd.Start())
+	var pid int
+	for limit := time.Now().Add(20 * time.Second); pid == 0; time.Sleep(10 * time.Millisecond) {
+		data, _ := os.ReadFile(ready) // until it is there
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(data)))
+		if time.Now().After(limit) {
+			t.Fatal("the script does not run")
+		}
+	}
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatal("the script died with its deployment: this test shows nothing")
+	}
+	h.mustDeploy(h.bundle("", map[string]string{}))
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(status), ") Z ") {
+		t.Errorf("the script still runs: %s", status)
+	}
+}
+
+// TestMain lets the test's own binary be a deployment that can be killed.
+func TestMain(m *testing.M) {
+	if bundle := os.Getenv("BRINE_TEST_DEPLOY"); bundle != "" {
+		local.Deploy(context.Background(), local.Options{Bundle: bundle, StateDir: os.Getenv("BRINE_TEST_STATE")})
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
 }

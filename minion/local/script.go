@@ -46,7 +46,11 @@ func (d *deployment) run(ctx context.Context, rev *revision, event fleet.Lifecyc
 		return fail(UnknownError, err)
 	}
 	d.result.Hooks = append(d.result.Hooks, string(event)+":"+s.Written)
+	if err := os.WriteFile(d.state.runningFile(), []byte(spec.Mark), 0o600); err != nil {
+		return fail(UnknownError, fmt.Errorf("write down what is run: %w", err))
+	}
 	res, err := process.Run(ctx, spec)
+	_ = os.Remove(d.state.runningFile()) // then the next deployment looks for it in vain
 	switch {
 	case err != nil:
 		code := ScriptFailed

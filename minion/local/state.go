@@ -17,6 +17,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
+
+	"github.com/brine-deploy/brine/minion/process"
 )
 
 // state is what this host knows of one application and group, held by one deployment at a time.
@@ -67,6 +69,19 @@ func fileName(text string) string {
 }
 
 func (s *state) lastFile() string { return filepath.Join(s.installs, "last.json") }
+
+// runningFile holds the mark of the script that is at work.
+func (s *state) runningFile() string { return filepath.Join(s.installs, "running") }
+
+// endLeftover ends a script whose deployment was killed, and all that it started: it must not work beside the next one.
+func (s *state) endLeftover() (found bool) {
+	mark, err := os.ReadFile(s.runningFile())
+	if err != nil {
+		return false
+	}
+	process.EndMarked(string(mark), process.DefaultGrace)
+	return os.Remove(s.runningFile()) == nil
+}
 
 // setLast is durable when it returns.
 func (s *state) setLast(l last) error {

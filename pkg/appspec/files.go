@@ -57,7 +57,7 @@ func (p *parser) file(n *yaml.Node) {
 		f.Source = "."
 	}
 	if !filepath.IsLocal(f.Source) || strings.ContainsRune(f.Source, 0) {
-		p.fail(source, "the source %q leads out of the revision (..)", from)
+		p.fail(source, "the source %q leads outside of the revision (..)", from)
 	}
 	if !path.IsAbs(to) || strings.ContainsRune(to, 0) {
 		p.fail(destination, "the destination %q is relative: it must be an absolute path", to)

@@ -83,7 +83,7 @@ func (p *parser) location(n *yaml.Node) string {
 	}
 	clean := path.Clean(strings.TrimLeft(text, "/"))
 	if !filepath.IsLocal(clean) || clean == "." || strings.ContainsRune(clean, 0) {
-		p.fail(n.Get("location"), "the location %q does not name a file inside the revision", text)
+		p.fail(n.Get("location"), "the location %q does not name a file inside the revision: it must not lead outside", text)
 	}
 	return clean
 }
