@@ -37,6 +37,7 @@ type dispatcher struct {
 	returns  chan wireReturn
 	stopping atomic.Bool // minions that are cut off now are expected back by the next master
 	intake   intake
+	live     live
 
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
 }
@@ -92,6 +93,8 @@ func (d *dispatcher) handle(ctx context.Context, from string, body []byte) error
 		return err
 	case wire.Probe:
 		return d.probe(minion, m)
+	case wire.Log:
+		return d.live.take(minion, m)
 	case wire.Enrol:
 		return d.send(from, wire.Ctl{Verb: wire.CtlAccepted})
 	case wire.Request:

@@ -48,6 +48,7 @@ type Minion struct {
 	boot      string // tells this run of the daemon from others
 	way       way
 
+	live     live        // whose output somebody watches
 	asked    atomic.Bool // the highstate has been asked for in this run
 	accepted atomic.Bool // the master has accepted the key at some time
 

@@ -277,3 +277,54 @@ func TestAJobKilledBeforeItCameIsToldOf(t *testing.T) {
 		t.Errorf("returns %+v", list)
 	}
 }
+
+func TestWhatScriptsSayIsToldWhileSomebodyWatches(t *testing.T) {
+	s := newStage(t, 0)
+	s.start()
+	log := filepath.Join(s.dir, "state/releases/logs/d1-deploy-1/03-AfterInstall.log")
+	if err := os.MkdirAll(filepath.Dir(log), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = f.WriteString(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+	}
+	told := func() (lines []string) {
+		s.each(func(msg any) {
+			if m, ok := msg.(wire.Log); ok {
+				var list []fleet.LogLine
+				if err := json.Unmarshal(m.Lines, &list); err != nil {
+					t.Error(err)
+				}
+				for _, l := range list {
+					lines = append(lines, l.Script+" "+l.Time.UTC().Format(time.TimeOnly)+" "+l.Text)
+				}
+			}
+		})
+		return lines
+	}
+	write("2026-05-01T12:00:00.000+00:00 one\n2026-05-01T12:00:01.000+00:00 tw")
+	s.send(s.job(1, "j1", "sleep 0.5", time.Minute))
+	s.ended("j1")
+	if got := told(); got != nil {
+		t.Errorf("told without being asked: %q", got)
+	}
+	s.send(wire.Ctl{Verb: wire.CtlLog, Job: "d1-deploy-1"})
+	s.until("the first line comes", func() bool { return len(told()) == 1 })
+	write("o\n" + strings.Repeat("2026-05-01T12:00:02.000+00:00 x\n", 100_000) + "2026-05-01T12:00:03.000+00:00 last\n")
+	s.until("the last line comes", func() bool {
+		lines := told()
+		return strings.HasSuffix(lines[len(lines)-1], "12:00:03 last")
+	})
+	lines := told()
+	if lines[0] != "03-AfterInstall 12:00:00 one" || len(lines) > 5000 || !strings.Contains(lines[1], "bytes are left out here]") {
+		t.Errorf("%d lines: %q", len(lines), lines[:2])
+	}
+}

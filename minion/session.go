@@ -50,6 +50,7 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 			return err
 		}
 		g.Go(func() error { return s.probes(ctx) })
+		g.Go(func() error { return s.sendLines(ctx) })
 		return s.sendReturns(ctx)
 	})
 	return g.Wait()
@@ -201,6 +202,8 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 		s.log.Error("the master refused this minion", "reason", m.Reason)
 	case wire.CtlKill:
 		return s.kill(m.Job, m.Reason)
+	case wire.CtlLog:
+		s.live.want(m.Job, time.Now().Add(wire.LogLease))
 	case wire.CtlBye:
 		return errAgain
 	default:

@@ -21,12 +21,13 @@ the following only: the deployment goes on, and the exit code is 1.
 
 // start is how a deployment or a rollback is started and followed.
 type start struct {
-	yes, detach bool
-	lockWait    time.Duration // for a lock to be free
+	yes, detach, log bool
+	lockWait         time.Duration // for a lock to be free
 }
 
 func (s *start) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+	logFlag(cmd, &s.log)
 	cmd.Flags().BoolVar(&s.detach, "detach", false, "print the deployment's id and do not wait for its end")
 }
 
@@ -124,7 +125,7 @@ func (c *cli) begun(ctx context.Context, d fleet.Deployment, s start) error {
 		return c.print(string(d.ID))
 	}
 	c.sayf("deployment %s of %s to %s\n", d.ID, d.App, d.Group)
-	return c.follow(ctx, d)
+	return c.follow(ctx, d, s.log)
 }
 
 func (c *cli) deployment(ctx context.Context, id fleet.DeploymentID) (d fleet.Deployment, err error) {

@@ -10,13 +10,22 @@ import (
 )
 
 // follow shows a deployment until it has ended, then its summary; the error is the deployment's exit code.
-func (c *cli) follow(ctx context.Context, d fleet.Deployment) error {
+// With log it shows what the hook scripts say too.
+func (c *cli) follow(ctx context.Context, d fleet.Deployment, log bool) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	v := c.view(d, stop)
+	v := &watched{view: c.view(d, stop)}
+	done := func() {}
+	if log {
+		done = c.lines(watching, d, v)
+	}
 	err := c.master.records(watching, d.ID, v.show, func(err error) {
 		v.say("brine: lost the master (" + err.Error() + "); deployment " + string(d.ID) + " is taken up again when it is back")
 	})
+	if err != nil {
+		stop() // no last lines to wait for
+	}
+	done()
 	broken := v.close()
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -50,9 +50,11 @@ type jsonView struct {
 	failed error
 }
 
-func (v *jsonView) show(r fleet.Record) {
+func (v *jsonView) show(r fleet.Record) { v.print(r) }
+
+func (v *jsonView) print(item any) {
 	if v.failed == nil {
-		v.failed = v.printJSONLine(r)
+		v.failed = v.printJSONLine(item)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 func (c *cli) watchCommand() *cobra.Command {
-	return &cobra.Command{
+	var log bool
+	cmd := &cobra.Command{
 		Use:   "watch [DEPLOYMENT]",
 		Short: "Follow a deployment",
 		Long: `Follow a deployment from its beginning to its end, by default the newest that is running.
@@ -24,18 +25,20 @@ When none is running it says so, and the exit code is 0.
 		Args: positional,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
 			if len(args) == 0 {
-				return c.watchNewest(ctx)
+				return c.watchNewest(ctx, log)
 			}
 			d, err := c.deployment(ctx, fleet.DeploymentID(args[0]))
 			if err != nil {
 				return err
 			}
-			return c.follow(ctx, d)
+			return c.follow(ctx, d, log)
 		}),
 	}
+	logFlag(cmd, &log)
+	return cmd
 }
 
-func (c *cli) watchNewest(ctx context.Context) error {
+func (c *cli) watchNewest(ctx context.Context, log bool) error {
 	var recent []fleet.Deployment
 	if err := c.master.get(ctx, "/v1/deployments", url.Values{"limit": {"100"}}, &recent); err != nil {
 		return err
@@ -43,7 +46,7 @@ func (c *cli) watchNewest(ctx context.Context) error {
 	i := slices.IndexFunc(recent, func(d fleet.Deployment) bool { return !d.Status.Ended() })
 	switch {
 	case i >= 0:
-		return c.follow(ctx, recent[i])
+		return c.follow(ctx, recent[i], log)
 	case len(recent) == 0:
 		c.sayf("no deployment is running\n")
 	default:

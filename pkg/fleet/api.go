@@ -20,6 +20,7 @@ import (
 //	GET  /v1/deployments?app=&group=&limit=                      -> []Deployment (newest first)
 //	GET  /v1/deployments/{id}                                    -> Deployment
 //	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
+//	GET  /v1/deployments/{id}/log?follow=                        -> stream of LogLine: what hook scripts say, from now on
 //	GET  /v1/revisions?app=                                      -> []Revision   (newest first)
 //	POST /v1/revisions/collect?app=&keep=&dry=                   -> Collected    (removes those that nobody needs)
 //	GET  /v1/diff?app=&from=&to=                                 -> Diff         (digests or refs)

@@ -16,6 +16,16 @@ const (
 	PoolChanged       Kind = "pool"       // a member went into or out of a pool
 )
 
+// LogLine is one line that a script says, while somebody watches. Lines are no records: they come from the minion's own log
+// by a way that loses what it cannot carry in time, and are kept nowhere else.
+type LogLine struct {
+	Time   time.Time `json:"time"`
+	Minion MinionID  `json:"minion"`
+	Job    JobID     `json:"job"`
+	Script string    `json:"script"` // its number in the job and its event: 03-AfterInstall
+	Text   string    `json:"text"`   // secrets are redacted; anything else may be in it
+}
+
 // Record is one line of the journal's log: what happened, when, by whom. Returners get every record, in order; brine
 // watch shows those of one deployment. Fields that do not apply are empty.
 type Record struct {

@@ -4,7 +4,7 @@
 // A message is one msgpack map: "v" is the version, "t" the type, the rest are the fields of the type. Fields that a
 // reader does not know are ignored, so that fields can be added; an unknown version or type is refused.
 //
-//	minion -> master   hello enrol ack ret request probe chunk
+//	minion -> master   hello enrol ack ret request probe chunk log
 //	master -> minion   job rack reply ctl echo chunkack
 //
 // The nouns of package fleet that travel whole (a job, a return) do so as JSON inside a msgpack bin: one form for the
@@ -103,7 +103,7 @@ type Reply struct {
 type Ctl struct {
 	Verb   string      `msgpack:"verb"`
 	Reason string      `msgpack:"reason,omitempty"`
-	Job    fleet.JobID `msgpack:"job,omitempty"` // of kill
+	Job    fleet.JobID `msgpack:"job,omitempty"` // of kill and log
 }
 
 // The verbs of Ctl.
@@ -116,7 +116,17 @@ const (
 	CtlAccepted = "accepted" // the key is accepted now: connect anew
 	CtlRejected = "rejected" // the key or the token is refused
 	CtlKill     = "kill"     // stop Job, running or not; Reason says who wants that
+	CtlLog      = "log"      // somebody watches: tell what the scripts of Job say, for LogLease
 )
+
+// LogLease is how long a minion tells what scripts say after it was asked to.
+const LogLease = 15 * time.Second
+
+// Log has lines of a job's scripts. Nobody acknowledges it, and any may be lost.
+type Log struct {
+	Job   fleet.JobID     `msgpack:"job"`
+	Lines json.RawMessage `msgpack:"lines"` // of []fleet.LogLine
+}
 
 // ret is Ret on the wire.
 type ret struct {
@@ -140,7 +150,7 @@ type TypeError struct{ Type string }
 func (e *TypeError) Error() string { return fmt.Sprintf("message has unknown type %q", e.Type) }
 
 // Encode returns the bytes of msg, which is a Hello, Ack, Ret, Enrol, Request, Job, Rack, Reply, Ctl, Probe, Echo,
-// Chunk or ChunkAck.
+// Chunk, ChunkAck or Log.
 func Encode(msg any) ([]byte, error) {
 	switch m := msg.(type) {
 	case Hello:
@@ -173,6 +183,8 @@ func Encode(msg any) ([]byte, error) {
 		return encode("chunk", m)
 	case ChunkAck:
 		return encode("chunkack", m)
+	case Log:
+		return encode("log", m)
 	default:
 		return nil, fmt.Errorf("%T is not a message", msg)
 	}
@@ -221,6 +233,8 @@ func Decode(b []byte) (any, error) {
 		return decode[Chunk](b)
 	case "chunkack":
 		return decode[ChunkAck](b)
+	case "log":
+		return decode[Log](b)
 	default:
 		return nil, &TypeError{head.Type}
 	}

@@ -271,6 +271,9 @@ func (p *progress) String() string {
 	return p.text.String()
 }
 
+// Says reports whether the command has told something on stderr.
+func (r *Running) Says(text string) bool { return strings.Contains(r.errs.String(), text) }
+
 // Must waits for the end, which has to have the exit code.
 func (r *Running) Must(code int) Result {
 	r.s.T.Helper()
