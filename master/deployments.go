@@ -61,14 +61,12 @@ func (d *deployments) plan(ctx context.Context, req fleet.DeployRequest) (fleet.
 	if err != nil {
 		return fleet.Plan{}, usage(err)
 	}
-	candidates, err := d.candidates(ctx, app, req.Group)
+	dep := &fleet.Deployment{
+		App: req.App, Group: req.Group, Kind: fleet.KindDeploy, Revision: f.revision, Force: req.Force, Strategy: req.Strategy.Apply(group.Strategy),
+	}
+	minions, pauses, err := d.batches(ctx, app, *dep)
 	if err != nil {
 		return fleet.Plan{}, err
-	}
-	dep := &fleet.Deployment{Kind: fleet.KindDeploy, Revision: f.revision, Force: req.Force, Strategy: req.Strategy.Apply(group.Strategy)}
-	minions, pauses, err := rollout.Batches(rollout.OrderOf(group, dep, time.Now()), d.rollout.Sick(ctx, group, candidates))
-	if err != nil {
-		return fleet.Plan{}, usage(err)
 	}
 	plan := fleet.Plan{
 		App: req.App, Group: req.Group, Ref: ref, Origin: f.origin, Revision: f.revision, Strategy: dep.Strategy, Minions: minions, Pauses: pauses,
@@ -134,10 +132,26 @@ func (d *deployments) agreed(ctx context.Context, req fleet.DeployRequest) error
 	}
 }
 
+// batches is what the rollout of a deployment would plan now.
+func (d *deployments) batches(ctx context.Context, app fleet.Application, dep fleet.Deployment) ([]fleet.PlanMinion, []*fleet.Pause, error) {
+	group, err := d.rollout.ChooseSide(ctx, *app.Groups[dep.Group], &dep)
+	if err != nil {
+		return nil, nil, err
+	}
+	candidates, err := d.candidates(ctx, app.Name, group, dep.Group)
+	if err != nil {
+		return nil, nil, err
+	}
+	minions, pauses, err := rollout.Plan(group, &dep, d.rollout.Sick(ctx, group, candidates), time.Now())
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	return minions, pauses, nil
+}
+
 // candidates is the group's minions; a group that matches nobody is a mistake to be told before anything begins.
-func (d *deployments) candidates(ctx context.Context, app fleet.Application, name fleet.GroupName) ([]rollout.Candidate, error) {
-	group := *app.Groups[name]
-	candidates, err := d.roster.candidates(ctx, app.Name, group, name)
+func (d *deployments) candidates(ctx context.Context, app fleet.AppName, group fleet.Group, name fleet.GroupName) ([]rollout.Candidate, error) {
+	candidates, err := d.roster.candidates(ctx, app, group, name)
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -258,12 +272,8 @@ func (d *deployments) start(ctx context.Context, app fleet.Application, req flee
 		group.Strategy.Canary = nil
 	}
 	dep.Strategy = req.Strategy.Apply(group.Strategy)
-	candidates, err := d.candidates(ctx, app, dep.Group)
-	if err != nil {
+	if _, _, err := d.batches(ctx, app, *dep); err != nil {
 		return nil, err
-	}
-	if _, _, err := rollout.Batches(rollout.OrderOf(group, dep, dep.Created), d.rollout.Sick(ctx, group, candidates)); err != nil {
-		return nil, usage(err)
 	}
 	var records []fleet.Record
 	if err := d.locks.check(ctx, app, dep.Group, dep.By, dep.Created); err != nil {
@@ -273,6 +283,7 @@ func (d *deployments) start(ctx context.Context, app fleet.Application, req flee
 		records = append(records, fleet.Record{Kind: fleet.DeploymentNote, Message: "break glass by " + dep.By + ": " + dep.BreakGlass + " (" + err.Error() + ")"})
 	}
 	dep.ID = newDeploymentID(dep.Created)
+	var err error
 	if dep.Previous, err = d.target(ctx, dep.App, dep.Group); err != nil {
 		return nil, err
 	}

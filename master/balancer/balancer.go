@@ -51,6 +51,13 @@ type Balancer interface {
 	Members(ctx context.Context, pool string) (map[string]Status, error)
 }
 
+// Switcher is a balancer that can let some members in and take others out in one step, so that no two requests of one
+// instant meet different sides. Those that come in must be healthy before, those that go out are drained as by Drain.
+// Repeated it brings about the same end; when ctx is done before the step, nothing has changed.
+type Switcher interface {
+	Switch(ctx context.Context, pool string, in, out []Member) error
+}
+
 // StateKeeper is a balancer that must remember something over a restart of the master. KeepState names the file to
 // keep it in, and is called once, before anything else; a file named in the balancer's own section wins.
 type StateKeeper interface {

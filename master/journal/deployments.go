@@ -170,3 +170,15 @@ func (j *Journal) Unended(ctx context.Context) (list []*fleet.Deployment, err er
 	}
 	return list, err
 }
+
+// ServingSide returns the side of a blue/green group that was switched to last, or an empty one.
+func (j *Journal) ServingSide(ctx context.Context, app fleet.AppName, group fleet.GroupName) (fleet.Side, error) {
+	const enough = 200 // without a switch among so many the group is no longer blue/green
+	recent, err := j.Deployments(ctx, Filter{App: app, Group: group, Limit: enough})
+	for _, d := range recent {
+		if d.Switched {
+			return d.Side, err
+		}
+	}
+	return "", err
+}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -18,6 +19,16 @@ func (s *steps) each(ctx context.Context, minions []*fleet.MinionProgress, work 
 	g.SetLimit(atOnce)
 	for _, m := range minions {
 		g.Go(func() error { return work(ctx, m) })
+	}
+	return g.Wait()
+}
+
+// sideBySide does the same to all members at once, a bounded number at a time, and gives the first error.
+func sideBySide(members []balancer.Member, do func(balancer.Member) error) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, m := range members {
+		g.Go(func() error { return do(m) })
 	}
 	return g.Wait()
 }

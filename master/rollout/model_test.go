@@ -81,6 +81,10 @@ func (m *model) Revision(_ context.Context, _ fleet.AppName, d fleet.Digest) (fl
 	return fleet.Revision{Digest: d, Origin: fleet.Origin{Ref: string(d)}}, nil
 }
 
+func (m *model) ServingSide(context.Context, fleet.AppName, fleet.GroupName) (fleet.Side, error) {
+	return "", nil
+}
+
 func (m *model) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

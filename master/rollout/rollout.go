@@ -24,6 +24,8 @@ type Ledger interface {
 	SetTarget(ctx context.Context, app fleet.AppName, group fleet.GroupName, revision fleet.Digest, by fleet.DeploymentID) error
 	Revision(ctx context.Context, app fleet.AppName, digest fleet.Digest) (fleet.Revision, error)
 	Returns(ctx context.Context, job fleet.JobID) ([]fleet.Return, error)
+	// ServingSide is the side of a blue/green group that was switched to last; empty before the first switch.
+	ServingSide(ctx context.Context, app fleet.AppName, group fleet.GroupName) (fleet.Side, error)
 	Changed() <-chan struct{}
 }
 
@@ -102,6 +104,9 @@ func (s *steps) deploy(ctx context.Context) error {
 			return s.refuse(ctx, err)
 		}
 	}
+	if err := s.switchOver(ctx); err != nil {
+		return s.refuse(ctx, err)
+	}
 	if err := s.quiet(ctx); err != nil {
 		return s.refuse(ctx, err)
 	}
@@ -156,6 +161,8 @@ func (s *steps) batch(ctx context.Context, w way, batch []*fleet.MinionProgress)
 func (s *steps) fail(ctx context.Context, status fleet.DeploymentStatus, reason string, revert bool) error {
 	touched := s.touched()
 	switch {
+	case s.d.Strategy.BlueGreen != nil:
+		return s.switchBack(ctx, status, reason, revert)
 	case s.d.Kind == fleet.KindNewcomer || !revert || len(touched) == 0:
 		return s.end(ctx, status, reason)
 	case s.d.Previous == "":

@@ -76,6 +76,10 @@ func (w *world) Revision(_ context.Context, _ fleet.AppName, d fleet.Digest) (fl
 	return fleet.Revision{Digest: d, Origin: fleet.Origin{Ref: string(d)}}, nil
 }
 
+func (w *world) ServingSide(context.Context, fleet.AppName, fleet.GroupName) (fleet.Side, error) {
+	return "", nil
+}
+
 func (w *world) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -15,10 +15,17 @@ import (
 // look is how often a pause, and a rollout that is held up, looks at the world again.
 const look = time.Second
 
-// OrderOf is what a deployment asks of its plan.
-func OrderOf(group fleet.Group, d *fleet.Deployment, now time.Time) Order {
+// Plan is what a deployment is to do, and where it pauses.
+func Plan(group fleet.Group, d *fleet.Deployment, candidates []Candidate, now time.Time) ([]fleet.PlanMinion, []*fleet.Pause, error) {
+	planned, pauses, err := Batches(orderOf(group, d, now), candidates)
+	return planned, append(pauses, sidePauses(d.Strategy.BlueGreen, planned)...), err
+}
+
+// orderOf is what a deployment asks of its plan.
+func orderOf(group fleet.Group, d *fleet.Deployment, now time.Time) Order {
 	group.Strategy = d.Strategy
-	o := Order{Group: group, Force: d.Force, Only: d.Only, Now: now}
+	// A side may be at the revision already: it is to be switched to all the same, and its minions have nothing to do.
+	o := Order{Group: group, Force: d.Force || d.Strategy.BlueGreen != nil, Only: d.Only, Now: now}
 	if d.Revision != nil {
 		o.Revision = d.Revision.Digest
 	}
@@ -54,6 +61,9 @@ func parts(d *fleet.Deployment) []part {
 	var out []part
 	from := 0
 	for _, p := range d.Pauses {
+		if p.Stage == keptStage {
+			break
+		}
 		to := min(p.After+1, len(all))
 		out = append(out, part{all[from:to], p})
 		from = to
@@ -74,6 +84,21 @@ func batches(d *fleet.Deployment) [][]*fleet.MinionProgress {
 	out := make([][]*fleet.MinionProgress, last+1)
 	for i := range out {
 		out[i] = byNumber[i]
+	}
+	return out
+}
+
+// sidePauses are those before and after a blue/green switch.
+func sidePauses(bg *fleet.BlueGreen, planned []fleet.PlanMinion) (out []*fleet.Pause) {
+	last := -1
+	for _, p := range planned {
+		last = max(last, p.Batch)
+	}
+	if bg != nil && bg.Approve && last >= 0 {
+		out = append(out, &fleet.Pause{After: last, Stage: "the side that does not serve yet", Approve: true, Within: bg.Within})
+	}
+	if bg != nil && bg.Keep > 0 && last >= 0 {
+		out = append(out, &fleet.Pause{After: last, Stage: keptStage, Bake: bg.Keep})
 	}
 	return out
 }

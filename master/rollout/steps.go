@@ -99,8 +99,8 @@ func (s *steps) checkPool(ctx context.Context) error {
 
 // plan decides, once, who gets the revision; a deployment that has its plan keeps it.
 func (s *steps) plan(ctx context.Context) error {
-	if len(s.d.Minions) > 0 {
-		return nil
+	if err := s.chooseSide(ctx); err != nil || len(s.d.Minions) > 0 {
+		return err
 	}
 	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
 	if err != nil {
@@ -112,8 +112,7 @@ func (s *steps) plan(ctx context.Context) error {
 	if len(candidates) == 0 {
 		return refused(fmt.Errorf("target %q of group %s matches no minion", s.group.Target, s.d.Group))
 	}
-	order := OrderOf(s.group, s.d, time.Now())
-	planned, pauses, err := Batches(order, s.Sick(ctx, s.group, candidates))
+	planned, pauses, err := Plan(s.group, s.d, s.Sick(ctx, s.group, candidates), time.Now())
 	if err != nil {
 		return refused(err)
 	}
@@ -313,13 +312,18 @@ func (s *steps) learn(ctx context.Context, m *fleet.MinionProgress, ret *fleet.R
 
 // admit lets one minion that passed into its pool.
 func (s *steps) admit(ctx context.Context, w way, m *fleet.MinionProgress) error {
-	for _, step := range []func(context.Context, *fleet.MinionProgress) error{
-		s.check,
-		func(ctx context.Context, m *fleet.MinionProgress) error { return s.traffic(ctx, m, fleet.AllowTraffic) },
-	} {
-		if err := step(ctx, m); err != nil || m.Phase == fleet.MinionFailed {
-			return err
-		}
+	if err := s.check(ctx, m); err != nil || m.Phase == fleet.MinionFailed {
+		return err
+	}
+	if s.d.Strategy.BlueGreen != nil {
+		return s.set(ctx, m, fleet.Passed, m.Reason)
+	}
+	serves, err := s.onServingSide(ctx, m.Minion)
+	if err == nil && serves {
+		err = s.traffic(ctx, m, fleet.AllowTraffic)
+	}
+	if err != nil || m.Phase == fleet.MinionFailed {
+		return err
 	}
 	return s.set(ctx, m, w.done, m.Reason)
 }

@@ -20,6 +20,7 @@ func (c *appCheck) strategy(node *yaml.Node, s fleet.Strategy) {
 	if s.Zones != nil && s.Zones.By == "" {
 		c.missing("zones.by is missing: the grain that names a minion's zone", node.Get("zones"))
 	}
+	c.blueGreen(node.Get("blue_green"), s.BlueGreen)
 	if s.Gate == nil {
 		return
 	}
@@ -38,6 +39,24 @@ func (c *appCheck) strategy(node *yaml.Node, s fleet.Strategy) {
 			c.fail(fmt.Sprintf("a second alarm %q", name), at.Get("name"), at)
 		}
 		names[s.Gate.Alarms[i].Name] = true
+	}
+}
+
+func (c *appCheck) blueGreen(node *yaml.Node, b *fleet.BlueGreen) {
+	if b == nil {
+		return
+	}
+	for name, expr := range map[string]string{"blue": b.Blue, "green": b.Green} {
+		if expr == "" {
+			c.missing("blue_green."+name+" is missing: the target of that side", node.Get(name), node)
+		} else if c.Target != nil {
+			if err := c.Target(expr); err != nil {
+				c.fail(name+": "+err.Error(), node.Get(name))
+			}
+		}
+	}
+	if b.Within > 0 && !b.Approve {
+		c.fail("within is the time for an approval: it needs approve: true", node.Get("within"))
 	}
 }
 

@@ -38,15 +38,16 @@ func (s DeploymentStatus) Ended() bool {
 
 // Phase is where one minion is inside a deployment.
 //
-//	waiting -> draining -> installing -> passed -> activating -> active
+//	waiting -> draining -> installing (-> passed) -> activating -> active
 //	   \-> skipped             \-> failed <-----------/   (failed, then reverted or left out of its pool)
 type Phase string
 
-// The phases of a minion in a deployment. Passed, Active, Skipped, MinionFailed and MinionReverted are ends.
+// The phases of a minion in a deployment. Active, Skipped, MinionFailed and MinionReverted are ends.
 const (
 	Waiting        Phase = "waiting"
 	Draining       Phase = "draining"
 	Installing     Phase = "installing"
+	Passed         Phase = "passed" // blue/green: at the revision, waits for its side to be switched to
 	Activating     Phase = "activating"
 	Active         Phase = "active"  // at the revision, and in its pool if the group has one
 	Skipped        Phase = "skipped" // nothing to do, or not there: Reason says
@@ -90,6 +91,8 @@ type Deployment struct {
 	Retries    DeploymentID `json:"retries,omitempty"`     // the deployment that it is a retry of
 	Pauses     []*Pause     `json:"pauses,omitempty"`      // in the order of their batches
 	Stop       *Stop        `json:"stop,omitempty"`        // it is to end
+	Side       Side         `json:"side,omitempty"`        // of a blue/green group: that it deploys to
+	Switched   bool         `json:"switched,omitempty"`    // Side serves
 	BreakGlass string       `json:"break_glass,omitempty"` // why it was started inside a freeze, or against a lock
 }
 

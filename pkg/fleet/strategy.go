@@ -20,6 +20,45 @@ type Strategy struct {
 	Canary      *Canary  `yaml:"canary" json:"canary,omitempty"`
 	Zones       *Zones   `yaml:"zones" json:"zones,omitempty"`
 	Gate        *Gate    `yaml:"gate" json:"gate,omitempty"`
+
+	BlueGreen *BlueGreen `yaml:"blue_green" json:"blue_green,omitempty"`
+}
+
+// BlueGreen deploys to the side of a group that does not serve, and then lets it serve instead of the other. Who is of
+// neither side is not deployed to.
+type BlueGreen struct {
+	Blue    string   `yaml:"blue" json:"blue"`                 // target of one side
+	Green   string   `yaml:"green" json:"green"`               // target of the other
+	Approve bool     `yaml:"approve" json:"approve,omitempty"` // a person has to say yes before the switch (brine approve)
+	Within  Duration `yaml:"within" json:"within,omitempty"`   // for that; 1 hour when zero, then it is a no
+	Unmixed bool     `yaml:"unmixed" json:"unmixed,omitempty"` // never both sides at once: only with a balancer that switches in one step
+	Keep    Duration `yaml:"keep" json:"keep,omitempty"`       // how long the other side could be switched back to at once, and is watched for
+	Release []string `yaml:"release" json:"release,omitempty"` // command and arguments that the master runs after that, to give the hosts back
+}
+
+// Side is one half of a blue/green group.
+type Side string
+
+// The sides.
+const (
+	Blue  Side = "blue"
+	Green Side = "green"
+)
+
+// Other is the other one.
+func (s Side) Other() Side {
+	if s == Blue {
+		return Green
+	}
+	return Blue
+}
+
+// Target is the target of a side.
+func (b BlueGreen) Target(s Side) string {
+	if s == Blue {
+		return b.Blue
+	}
+	return b.Green
 }
 
 // Canary is the minions that get a revision before all others, and what must come true before those follow. A rollback

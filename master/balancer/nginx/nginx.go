@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/brine-deploy/brine/master/balancer"
 )
@@ -53,14 +54,17 @@ type Nginx struct {
 	letting map[string][]string // guarded by mu; members that are being checked to be let in, by pool
 }
 
-var _ balancer.Balancer = (*Nginx)(nil)
+var (
+	_ balancer.Balancer = (*Nginx)(nil)
+	_ balancer.Switcher = (*Nginx)(nil)
+)
 
-// change is one member's new line.
+// change is new lines of a pool.
 type change struct {
-	pool   string
-	member member
-	done   bool // guarded by turn
-	err    error
+	pool    string
+	members []member
+	done    bool // guarded by turn
+	err     error
 }
 
 // Drain implements balancer.Balancer.
@@ -117,6 +121,62 @@ func (n *Nginx) Activate(ctx context.Context, pool string, m balancer.Member) er
 }
 
 func (n *Nginx) activate(ctx context.Context, pool string, m member) error {
+	if err := n.prove(ctx, pool, m); err != nil {
+		return err
+	}
+	return n.put(ctx, pool, m)
+}
+
+// Switch implements balancer.Switcher: one reload takes all of it.
+func (n *Nginx) Switch(ctx context.Context, pool string, in, out []balancer.Member) error {
+	proving, pctx := errgroup.WithContext(ctx)
+	proving.SetLimit(atOnce)
+	lines := make([]member, len(in), len(in)+len(out))
+	for i, m := range in {
+		proving.Go(func() error {
+			if err := errors.Join(n.known(pool, m.Name), balancer.CheckMember(pool, m)); err != nil {
+				return err
+			}
+			at, err := resolve(pctx, m.Address)
+			lines[i] = member{name: m.Name, address: at}
+			if err == nil {
+				err = n.prove(pctx, pool, lines[i])
+			}
+			if err != nil {
+				return fmt.Errorf("switch %s in %s: %w", m.Name, pool, err)
+			}
+			return nil
+		})
+	}
+	if err := proving.Wait(); err != nil {
+		return err
+	}
+	u, err := n.read(pool)
+	if err != nil {
+		return err
+	}
+	for _, m := range out {
+		if line, there := u.find(m.Name); there {
+			line.down = true
+			lines = append(lines, line)
+		}
+	}
+	if err := n.put(ctx, pool, lines...); err != nil {
+		return fmt.Errorf("switch %s: %w", pool, err)
+	}
+	for _, m := range out {
+		if err := n.Drain(ctx, pool, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atOnce bounds how many members are asked for their health at the same time.
+const atOnce = 32
+
+// prove returns when a member is healthy.
+func (n *Nginx) prove(ctx context.Context, pool string, m member) error {
 	defer n.admitting(pool, m.name)()
 	last := errors.New("none yet")
 	health := n.pools[pool].Health
@@ -134,7 +194,7 @@ func (n *Nginx) activate(ctx context.Context, pool string, m member) error {
 			return fmt.Errorf("not healthy in time: last check: %w: %w", last, ctx.Err())
 		}
 	}
-	return n.put(ctx, pool, m)
+	return nil
 }
 
 // admitting notes that a member is being checked, until it is told otherwise.
@@ -204,7 +264,7 @@ func (n *Nginx) Members(ctx context.Context, pool string) (map[string]balancer.S
 	n.mu.Unlock()
 	var mu sync.Mutex
 	var asking sync.WaitGroup
-	slots := make(chan struct{}, 32)
+	slots := make(chan struct{}, atOnce)
 	for _, m := range u {
 		asking.Go(func() {
 			slots <- struct{}{}
@@ -242,12 +302,14 @@ func (n *Nginx) standing(ctx context.Context, pool string, m member) balancer.St
 func (n *Nginx) applying(pool, name string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.ContainsFunc(n.taken, func(c *change) bool { return c.pool == pool && c.member.name == name })
+	return slices.ContainsFunc(n.taken, func(c *change) bool {
+		return c.pool == pool && slices.ContainsFunc(c.members, func(m member) bool { return m.name == name })
+	})
 }
 
-// put brings a member's line about, and returns when workers serve that have read it. While nginx does not run it waits.
-func (n *Nginx) put(ctx context.Context, pool string, m member) error {
-	c := &change{pool: pool, member: m}
+// put brings members' lines about, and returns when workers serve that have read them. While nginx does not run it waits.
+func (n *Nginx) put(ctx context.Context, pool string, lines ...member) error {
+	c := &change{pool: pool, members: lines}
 	n.mu.Lock()
 	n.pending = append(n.pending, c)
 	n.mu.Unlock()
@@ -316,7 +378,9 @@ func (n *Nginx) write(ctx context.Context, changes []*change) (err error) {
 			}
 			after[c.pool] = before[c.pool]
 		}
-		after[c.pool] = after[c.pool].with(c.member)
+		for _, m := range c.members {
+			after[c.pool] = after[c.pool].with(m)
+		}
 	}
 	changed := !n.loaded
 	n.loaded = false
