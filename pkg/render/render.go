@@ -13,6 +13,7 @@ import (
 
 	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/modules"
+	"github.com/brine-deploy/brine/pkg/render/filters"
 	"github.com/brine-deploy/brine/pkg/render/jinja"
 	"github.com/brine-deploy/brine/pkg/render/jinja/py"
 	"github.com/brine-deploy/brine/pkg/render/jinja/syntax"
@@ -167,8 +168,8 @@ func (r *Renderer) environment(ctx context.Context, src Source) *jinja.Environme
 			Memory: orElse(r.Limits.Memory, 512<<20), Depth: orElse(r.Limits.Depth, 200),
 		},
 	}
-	maps.Copy(env.Filters, filters())
-	maps.Copy(env.Tests, tests())
+	maps.Copy(env.Filters, filters.All())
+	maps.Copy(env.Tests, filters.Tests())
 	values := converter(ctx)
 	late := func(m *data.Map, typ string) func() any {
 		var d *py.Dict // one for all templates, so that they see each other's changes

@@ -52,7 +52,10 @@ func (in *interp) eval(f *frame, e syntax.Expr) any {
 		case e.Y != nil:
 			return in.eval(f, e.Y)
 		}
-		return in.undefined("the inline if-expression on line %d evaluated to false and no else section was defined.", e.Line)
+		// Jinja's own kind of undefined, whatever the environment's: it prints nothing.
+		u := in.undefined("the inline if-expression on line %d evaluated to false and no else section was defined.", e.Line)
+		u.Lenient = true
+		return u
 	}
 	return in.literal(f, e)
 }

@@ -61,8 +61,8 @@ func Tests() map[string]Builtin {
 	compare("<=", "le", "<=")
 	compare(">", "gt", "greaterthan", ">")
 	compare(">=", "ge", ">=")
-	put(func(c *Call, v any) bool { _, ok := c.in.env.Filters[py.MustText(v)]; return ok }, "filter")
-	put(func(c *Call, v any) bool { _, ok := c.in.env.Tests[py.MustText(v)]; return ok }, "test")
+	put(func(c *Call, v any) bool { s, _ := py.Text(v); _, ok := c.in.env.Filters[s]; return ok }, "filter")
+	put(func(c *Call, v any) bool { s, _ := py.Text(v); _, ok := c.in.env.Tests[s]; return ok }, "test")
 	return all
 }
 
