@@ -108,7 +108,7 @@ etc/x.yml:5:15: "10 minutes" is not a duration such as 90s, 10m or 1h30m
     lost_after: 10 minutes
 etc/x.yml:7:15: expected a mapping, found a scalar
     production: nope
-etc/x.yml:9:12: "101%" is not a count, a percentage from 0% to 100%, or all
+etc/x.yml:9:12: "101%" is not a count, a percentage from 0% to 100%, half or all
     batch: 101%
 etc/x.yml:10:7: expected a whole number from 0 on, found "70000"
     port: 70000
