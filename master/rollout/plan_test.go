@@ -174,3 +174,21 @@ func TestExpandNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("error %v does not name what is missing", err)
 	}
 }
+
+func BenchmarkPlanOf10000Minions(b *testing.B) {
+	var candidates []Candidate
+	for i := range 10_000 {
+		m := fleet.Minion{ID: fleet.MinionID(fmt.Sprintf("web%05d", i)), Connected: true, Grains: fleet.Grains{"zone": fmt.Sprint(i % 3)}, Tags: fleet.Tags{"port": "80"}}
+		candidates = append(candidates, Candidate{Minion: m, Live: "v1"})
+	}
+	d := &fleet.Deployment{Strategy: fleet.Strategy{
+		Batch: fleet.Amount{Value: 10, Percent: true}, MinHealthy: fleet.Amount{Value: 50, Percent: true},
+		Canary: &fleet.Canary{Bake: 1}, Zones: &fleet.Zones{By: "zone", MinHealthy: fleet.Amount{Value: 10, Percent: true}},
+	}}
+	group := fleet.Group{Balancer: &fleet.PoolSpec{Use: "lb", Pool: "shop", Address: "{id}.example.com:{tags.port}"}}
+	for b.Loop() {
+		if _, _, err := Plan(group, d, candidates, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
