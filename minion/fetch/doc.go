@@ -97,7 +97,7 @@ func (f *Fetcher) unpack(ctx context.Context, key string, order fleet.ReleaseOrd
 			return "taken from the cache of this host", err
 		}
 	}
-	d, err := f.start(ctx, key, order)
+	d, err := f.start(key, order)
 	if err != nil {
 		return "", err
 	}
@@ -116,21 +116,35 @@ func (f *Fetcher) unpack(ctx context.Context, key string, order fleet.ReleaseOrd
 	return note, err
 }
 
+// What is read ahead of the decryption.
+const (
+	aheadSize  = 128 << 10
+	aheadCount = 8
+)
+
+// errEnough ends a download whose bytes nobody wants any more.
+var errEnough = errors.New("what came before could not be used")
+
 // download runs one download to its end, and keeps what it gave when it is right.
 func (f *Fetcher) download(ctx context.Context, d *download, order fleet.ReleaseOrder, dir string) error {
+	reading, cancel := context.WithCancelCause(ctx)
+	d.ctx = reading
+	ahead := archive.ReadAhead(d, aheadSize, aheadCount)
+	err := open(ctx, ahead, order, dir)
+	cancel(errEnough)
+	ahead.Close()
 	defer d.close()
-	err := open(ctx, d, order, dir)
-	if d.err != nil {
+	if err == nil {
+		d.part.complete()
+		return nil
+	}
+	if d.err != nil && !errors.Is(d.err, errEnough) {
 		return d.err // clearer than what the decoder makes of it; what came so far is kept for the next try
 	}
-	if err != nil {
-		if isBad(err) {
-			d.part.drop()
-		}
-		return err
+	if isBad(err) {
+		d.part.drop()
 	}
-	d.part.complete()
-	return nil
+	return err
 }
 
 func open(ctx context.Context, sealed io.Reader, order fleet.ReleaseOrder, dir string) error {

@@ -28,7 +28,7 @@ var errChanged = errors.New("it changed while it was fetched")
 // download reads an archive over HTTP and survives cut connections: it goes on where it was, also where an earlier
 // download was. Not for concurrent use.
 type download struct {
-	ctx     context.Context // of the job that reads it
+	ctx     context.Context // of the reading; set before the first Read
 	cfg     *Config
 	url     *url.URL
 	part    *part // gets what comes; may be nil
@@ -44,7 +44,7 @@ type download struct {
 }
 
 // start returns an archive's reader. A host is put into a URL that has none.
-func (f *Fetcher) start(ctx context.Context, key string, order fleet.ReleaseOrder) (*download, error) {
+func (f *Fetcher) start(key string, order fleet.ReleaseOrder) (*download, error) {
 	u, err := url.Parse(order.URL)
 	if err != nil {
 		return nil, errors.New("the archive's URL is malformed") // which may be a secret
@@ -52,7 +52,7 @@ func (f *Fetcher) start(ctx context.Context, key string, order fleet.ReleaseOrde
 	if u.Hostname() == "" {
 		u.Host = net.JoinHostPort(f.cfg.MasterHost, cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
 	}
-	d := &download{ctx: ctx, cfg: &f.cfg, url: u}
+	d := &download{cfg: &f.cfg, url: u}
 	if order.Revision.Stored > f.cfg.Bytes {
 		return d, nil
 	}

@@ -415,7 +415,7 @@ func TestAURLWithoutAHostMeansTheMaster(t *testing.T) {
 		"http:///blob/x:y":          "http://127.0.0.1:80/blob/x:y",
 		"https://s3:9/x":            "https://s3:9/x",
 	} {
-		d, err := h.start(t.Context(), "x", fleet.ReleaseOrder{URL: in})
+		d, err := h.start("x", fleet.ReleaseOrder{URL: in})
 		must(t, err)
 		d.close()
 		if d.url.String() != want {

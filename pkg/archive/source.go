@@ -12,86 +12,31 @@ import (
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-// source reads the archive's own bytes: fetching, decrypting and hashing go on while those before are unpacked.
+// source reads the archive's own bytes: decrypting and hashing go on while those before are unpacked.
 type source struct {
-	full chan chunk
-	free chan []byte
-	stop chan struct{}
-	gone chan struct{} // closed when nothing reads any more
-	hash hash.Hash     // of all that was read, once the end was seen
-
-	now    chunk
-	buffer []byte // that now is in
-	err    error  // how reading ended, as its user has seen it; nil after io.EOF
+	ahead *Ahead
+	hash  hash.Hash // of all that was read, once the end was seen
+	err   error     // how reading ended, as its user has seen it; nil after io.EOF
 }
 
-// chunk is some bytes, and what ended them.
-type chunk struct {
-	bytes []byte
-	err   error
-}
-
+// What is read ahead of the unpacking: the buffers are as large as what age gives at once.
 const (
-	chunkSize = 64 << 10 // what age gives at once
-	chunks    = 16
+	aheadSize  = 64 << 10
+	aheadCount = 16
 )
 
 func startSource(ctx context.Context, r io.Reader) *source {
-	s := &source{
-		full: make(chan chunk, chunks), free: make(chan []byte, chunks), stop: make(chan struct{}), gone: make(chan struct{}), hash: sha256.New(),
-	}
-	for range chunks {
-		s.free <- make([]byte, chunkSize)
-	}
-	go s.fill(&interruptible{ctx, r})
-	return s
-}
-
-func (s *source) fill(r io.Reader) {
-	defer close(s.gone)
-	for {
-		select {
-		case <-s.stop:
-			return
-		case b := <-s.free:
-			n, err := r.Read(b)
-			s.hash.Write(b[:n])
-			s.full <- chunk{b[:n], err} // there is room for all buffers
-			if err != nil {
-				return
-			}
-		}
-	}
+	hash := sha256.New()
+	return &source{hash: hash, ahead: ReadAhead(io.TeeReader(&interruptible{ctx, r}, hash), aheadSize, aheadCount)}
 }
 
 // Read gives the bytes in order. Not for concurrent use.
 func (s *source) Read(b []byte) (int, error) {
-	for len(s.now.bytes) == 0 {
-		if s.now.err != nil {
-			if !errors.Is(s.now.err, io.EOF) {
-				s.err = s.now.err
-			}
-			return 0, s.now.err
-		}
-		if s.buffer != nil {
-			s.free <- s.buffer
-		}
-		s.now = <-s.full
-		s.buffer = s.now.bytes[:cap(s.now.bytes)]
+	n, err := s.ahead.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
 	}
-	n := copy(b, s.now.bytes)
-	s.now.bytes = s.now.bytes[n:]
-	return n, nil
-}
-
-// close waits until nothing reads any more. It can be repeated.
-func (s *source) close() {
-	select {
-	case <-s.stop:
-	default:
-		close(s.stop)
-	}
-	<-s.gone
+	return n, err
 }
 
 // verify reads to the end and compares the digest.

@@ -33,7 +33,7 @@ func Unpack(ctx context.Context, r io.Reader, dir string, want fleet.Digest, lim
 	}
 	defer root.Close()
 	src := startSource(ctx, r)
-	defer src.close()
+	defer src.ahead.Close()
 	t := newTree(root, limits)
 	err = extract(src, t)
 	if failed := t.writers.close(); failed != nil {
