@@ -37,6 +37,7 @@ type dispatcher struct {
 	returns  chan wireReturn
 	stopping atomic.Bool // minions that are cut off now are expected back by the next master
 	intake   intake
+	slow     slow
 	live     live
 
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
@@ -46,6 +47,7 @@ type dispatcher struct {
 func (d *dispatcher) receive(ctx context.Context) error {
 	unhandled := quiet.New(func(counts ...any) { d.log.Warn("messages from minions not handled", counts...) })
 	defer unhandled.Stop()
+	defer d.slow.running.Wait()
 	for {
 		from, body, err := d.bus.Recv(ctx)
 		switch {
@@ -152,15 +154,10 @@ func (d *dispatcher) request(ctx context.Context, minion fleet.MinionID, m wire.
 	if !ok {
 		return d.send(string(minion), wire.Reply{ID: m.ID, Error: fmt.Sprintf("unknown request %q", m.Kind)})
 	}
-	value, err := serve(ctx, minion, m.Body)
-	if err != nil {
-		return errors.Join(err, d.send(string(minion), wire.Reply{ID: m.ID, Error: err.Error()}))
+	if takesTime(m.Kind) {
+		return d.answerAside(ctx, minion, m, serve)
 	}
-	body, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode reply: %w", err)
-	}
-	return d.send(string(minion), wire.Reply{ID: m.ID, Body: body})
+	return d.answer(ctx, minion, m, serve)
 }
 
 func (d *dispatcher) send(to string, msg any) error {

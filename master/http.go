@@ -13,6 +13,7 @@ import (
 	"github.com/brine-deploy/brine/master/rollout"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/store"
+	"github.com/brine-deploy/brine/pkg/wire"
 	"github.com/brine-deploy/brine/returners"
 	all "github.com/brine-deploy/brine/returners/all"
 )
@@ -106,6 +107,10 @@ func (m *Master) answers() map[string]answer {
 			groups, err := m.deployments.highstate(ctx, minion)
 			return notNil(groups), err
 		},
+		wire.RequestFiles:  m.files,
+		wire.RequestFile:   m.file,
+		wire.RequestPillar: m.pillar,
+		wire.RequestGrains: m.grains,
 	}
 }
 

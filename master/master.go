@@ -26,6 +26,7 @@ import (
 	"github.com/brine-deploy/brine/master/journal/sqlite"
 	"github.com/brine-deploy/brine/master/keyring"
 	"github.com/brine-deploy/brine/master/rollout"
+	"github.com/brine-deploy/brine/master/tree"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -57,6 +58,7 @@ type Master struct {
 	apps        *applications
 	store       *store.Store
 	blobs       *blobs.Endpoint
+	tree        *tree.Tree
 	rollout     *rollout.Rollout
 	deployments *deployments
 	dispatcher  *dispatcher
@@ -111,6 +113,9 @@ func (m *Master) wire(ctx context.Context) error {
 		return err
 	}
 	if err := m.wireRollouts(state); err != nil {
+		return err
+	}
+	if m.tree, err = tree.New(m.cfg.States, m.cfg.Nodegroups, state, m.log); err != nil {
 		return err
 	}
 	if err := m.wireReturners(); err != nil {
@@ -211,6 +216,7 @@ func (m *Master) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return m.dispatcher.record(ctx) })
 	g.Go(func() error { return m.dispatcher.expire(ctx) })
 	g.Go(func() error { m.roster.giveUp(ctx); return nil })
+	g.Go(func() error { return m.tree.Run(ctx) })
 	g.Go(func() error { tidy(ctx); return nil })
 	g.Go(func() error { return serve(ctx, m.api, m.routes()) })
 	g.Go(func() error { return serve(ctx, m.http, m.pagesAndBlobs()) })

@@ -16,6 +16,7 @@ import (
 func (m *Minion) executionFunctions() map[string]modules.Function {
 	table := modules.All()
 	maps.Copy(table, m.grainsFunctions())
+	maps.Copy(table, m.refreshFunctions())
 	return table
 }
 
@@ -30,13 +31,17 @@ func (m *Minion) execute(ctx context.Context, job fleet.Job, _ func(fleet.EventR
 		ctx, cancel = untilDeadline(ctx, job)
 		defer cancel()
 	}
-	return modules.CallByPerson(ctx, m.environment(ctx, job.Function), job.Function, args, named)
+	env := m.environment(ctx, job.Function)
+	if err := m.withMaster(ctx, env, job.Function); err != nil {
+		return nil, err
+	}
+	return modules.CallByPerson(ctx, env, job.Function, args, named)
 }
 
 // environment is what a function sees of this minion. Grains are looked for only by those that may ask for them.
 func (m *Minion) environment(ctx context.Context, name string) *modules.Env {
 	env := &modules.Env{
-		ID: m.cfg.ID, Grains: &data.Map{}, Pillar: &data.Map{}, Opts: m.options(), Saltenv: "base", Cache: filepath.Join(m.cfg.StateDir, "cache"),
+		ID: m.cfg.ID, Grains: &data.Map{}, Pillar: &data.Map{}, Files: m.files, Opts: m.options(), Saltenv: "base", Cache: filepath.Join(m.cfg.StateDir, "cache"),
 		Log: m.log, Functions: m.executionFunctions(),
 	}
 	family, _, _ := strings.Cut(name, ".")
@@ -50,16 +55,18 @@ func (m *Minion) environment(ctx context.Context, name string) *modules.Env {
 
 // options are Salt's names for what this minion is configured to do.
 func (m *Minion) options() *data.Map {
-	return data.NewMap(
+	configured, _ := data.From(m.cfg.Options).(*data.Map)
+	return data.Merge(data.NewMap(
 		"id", m.cfg.ID, "master", m.cfg.Master, "cachedir", filepath.Join(m.cfg.StateDir, "cache"), "file_client", "remote", "saltenv", nil,
 		"pillarenv", nil, "test", false, "failhard", false, "renderer", "jinja|yaml", "state_top", "salt://top.sls", "hash_type", "sha256",
 		"__role", "minion", "grains", data.From(map[string]any(m.cfg.Grains)),
-	)
+	), configured, data.Overwrite, false)
 }
 
 // grainsFile holds the grains that were set by name.
 func (m *Minion) grainsFile() string { return filepath.Join(m.cfg.StateDir, "grains.json") }
 
 func (m *Minion) facts(ctx context.Context) fleet.Grains {
-	return grains.Find(ctx, grains.Options{Configured: m.cfg.Grains, Set: m.grainsFile()}, fleet.MinionID(m.cfg.ID), m.log)
+	from := grains.Options{Cloud: m.cfg.Cloud, Dir: m.cfg.GrainsDir, Configured: m.cfg.Grains, Set: m.grainsFile()}
+	return grains.Find(ctx, from, fleet.MinionID(m.cfg.ID), m.log)
 }

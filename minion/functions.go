@@ -26,6 +26,7 @@ func (m *Minion) table() map[string]function {
 	for name := range m.executionFunctions() {
 		table[name] = m.execute
 	}
+	maps.Copy(table, m.stateFunctions())
 	table["cmd.run"] = cmdRun
 	table[releaseFunction] = m.release
 	table["grains.items"] = func(ctx context.Context, _ fleet.Job, _ func(fleet.EventResult)) (any, error) {

@@ -25,6 +25,7 @@ import (
 	"github.com/brine-deploy/brine/minion/spool"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
+	"github.com/brine-deploy/brine/pkg/fileroot"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/statedir"
 	"github.com/brine-deploy/brine/pkg/wire"
@@ -52,7 +53,11 @@ type Minion struct {
 	asked    atomic.Bool // the highstate has been asked for in this run
 	accepted atomic.Bool // the master has accepted the key at some time
 
-	grains sync.Mutex // held while grains are set
+	grains   sync.Mutex    // held while grains are set
+	applying chan struct{} // full while a job applies states
+	asker    *asker
+	files    *fileroot.Remote // of states, as the master has them
+	told     told
 
 	mu     sync.Mutex
 	queues map[string]chan fleet.Job // guarded by mu; jobs with the same key run one after the other
@@ -109,6 +114,10 @@ func (m *Minion) wire() error {
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
+	m.applying, m.asker = make(chan struct{}, 1), newAsker()
+	if m.files, err = fileroot.NewRemote(filepath.Join(dir, "cache", "master"), masterFiles{m.asker}); err != nil {
+		return err
+	}
 	m.functions = m.table()
 	_, err = os.Stat(m.acceptedMark())
 	m.accepted.Store(err == nil)
@@ -145,6 +154,7 @@ func (m *Minion) Run(ctx context.Context, ready func()) error {
 	}
 	m.log.Info("minion is up", "id", m.cfg.ID, "version", m.version, "master", m.cfg.Master, "fingerprint", m.key.Public.Fingerprint())
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { m.followGrains(ctx); return nil })
 	jobs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { stop(runner.ErrLeft) })
 	start := func(job fleet.Job) { m.enqueue(jobs, g, job) }

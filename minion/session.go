@@ -40,6 +40,7 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 		Minion: m, client: client, start: start, welcome: make(chan struct{}),
 		echoed: make(chan struct{}, 1), chunkAcks: make(chan wire.ChunkAck, wire.Window/wire.ChunkSize+1),
 	}
+	defer m.asker.detach()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.receive(ctx) })
 	g.Go(func() error {
@@ -49,6 +50,7 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 		if err := s.greet(ctx); err != nil {
 			return err
 		}
+		s.asker.attach(s)
 		g.Go(func() error { return s.probes(ctx) })
 		g.Go(func() error { return s.sendLines(ctx) })
 		return s.sendReturns(ctx)
@@ -92,12 +94,14 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.sendProbe(ctx); err != nil {
 		return err
 	}
+	facts := s.facts(ctx)
 	hello := wire.Hello{
-		Boot: s.boot, LastSeq: s.inbox.LastSeq(), Spooled: s.spool.Len(), Grains: s.facts(ctx), Tags: s.cfg.Tags, Version: s.version,
+		Boot: s.boot, LastSeq: s.inbox.LastSeq(), Spooled: s.spool.Len(), Grains: facts, Tags: s.tags(facts), Version: s.version,
 	}
 	if err := s.send(ctx, hello); err != nil {
 		return err
 	}
+	s.told.set(facts)
 	if s.cfg.Startup == "highstate" && !s.asked.Load() {
 		if err := s.send(ctx, wire.Request{ID: highstateRequest, Kind: "highstate"}); err != nil {
 			return err
@@ -106,7 +110,7 @@ func (s *session) greet(ctx context.Context) error {
 	return nil
 }
 
-// highstateRequest numbers the only request that a minion sends today.
+// highstateRequest numbers the request for the highstate; those of the asker have higher numbers.
 const highstateRequest = 1
 
 func (s *session) send(ctx context.Context, msg any) error {
@@ -143,6 +147,9 @@ func (s *session) handle(ctx context.Context, msg any) error {
 		return s.job(ctx, m)
 	case wire.Rack:
 		return s.spool.Ack(m.RSeq)
+	case wire.Chunk:
+		s.asker.deliver(m.ID, m)
+		return nil
 	case wire.ChunkAck:
 		select {
 		case s.chunkAcks <- m:
@@ -169,6 +176,7 @@ func (s *session) handle(ctx context.Context, msg any) error {
 
 func (s *session) reply(m wire.Reply) error {
 	if m.ID != highstateRequest {
+		s.asker.deliver(m.ID, m)
 		return nil
 	}
 	if m.Error != "" {

@@ -15,8 +15,8 @@ import (
 // are configured.
 func (m *Minion) grainsFunctions() map[string]modules.Function {
 	change := func(doc string, params []string, run func(set, args *data.Map) (any, error)) modules.Function {
-		return modules.Function{Doc: doc, Params: params, Changes: true, Run: func(_ context.Context, _ *modules.Env, args *data.Map) (any, error) {
-			return m.changeGrains(func(set *data.Map) (any, error) { return run(set, args) })
+		return modules.Function{Doc: doc, Params: params, Changes: true, Run: func(ctx context.Context, _ *modules.Env, args *data.Map) (any, error) {
+			return m.changeGrains(ctx, func(set *data.Map) (any, error) { return run(set, args) })
 		}}
 	}
 	return map[string]modules.Function{
@@ -47,8 +47,25 @@ func (m *Minion) grainsFunctions() map[string]modules.Function {
 	}
 }
 
+// refreshFunctions look at once for what is looked for every now and then.
+func (m *Minion) refreshFunctions() map[string]modules.Function {
+	return map[string]modules.Function{
+		"saltutil.refresh_grains": {
+			Doc: "Look for grains anew, and tell the master what has changed.\n  saltutil.refresh_grains", Params: []string{"*"},
+			Run: func(ctx context.Context, _ *modules.Env, _ *data.Map) (any, error) { return true, m.tellGrains(ctx) },
+		},
+		"saltutil.refresh_pillar": {
+			Doc: "Compile the pillar: true when the master could. Functions always see it as it is now.\n  saltutil.refresh_pillar", Params: []string{"*"},
+			Run: func(ctx context.Context, _ *modules.Env, _ *data.Map) (any, error) {
+				_, err := m.pillar(ctx, nil)
+				return err == nil, err
+			},
+		},
+	}
+}
+
 // changeGrains changes the grains that were set, and tells the master.
-func (m *Minion) changeGrains(change func(set *data.Map) (any, error)) (any, error) {
+func (m *Minion) changeGrains(ctx context.Context, change func(set *data.Map) (any, error)) (any, error) {
 	m.grains.Lock()
 	defer m.grains.Unlock()
 	found, err := grains.ReadSet(m.grainsFile())
@@ -57,10 +74,18 @@ func (m *Minion) changeGrains(change func(set *data.Map) (any, error)) (any, err
 	}
 	set, _ := data.From(map[string]any(found)).(*data.Map)
 	value, err := change(set)
+	if err == nil {
+		err = grains.WriteSet(m.grainsFile(), set)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return value, grains.WriteSet(m.grainsFile(), set)
+	ctx, cancel := context.WithTimeout(ctx, tellSoon)
+	defer cancel()
+	if err := m.tellGrains(ctx); err != nil {
+		m.log.WarnContext(ctx, "grains not told", "error", err)
+	}
+	return value, nil
 }
 
 // keyOf takes the argument key apart.

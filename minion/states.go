@@ -1,0 +1,120 @@
+package minion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"strings"
+
+	"github.com/brine-deploy/brine/minion/caller"
+	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/modules"
+	"github.com/brine-deploy/brine/states"
+	"github.com/brine-deploy/brine/states/state"
+)
+
+// stateFunctions are the functions of state.*, which jobs call.
+func (m *Minion) stateFunctions() map[string]function {
+	out := map[string]function{}
+	for _, name := range states.Names() {
+		out[name] = m.callState
+	}
+	return out
+}
+
+// callState applies states for a job, or says what they are. The value of those that apply is a stateoutput.Report.
+func (m *Minion) callState(ctx context.Context, job fleet.Job, _ func(fleet.EventResult)) (any, error) {
+	args, named, err := arguments(job)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.files.Refresh(ctx); err != nil {
+		if !errors.Is(err, errNotConnected) {
+			return nil, err
+		}
+		m.log.WarnContext(ctx, "states are those of the last time", "error", err)
+	}
+	engine := m.engine(ctx)
+	if engine.Env.Functions[job.Function].Changes {
+		if err := m.applyAlone(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { <-m.applying }()
+	}
+	answer, err := engine.Call(ctx, job.Function, args, named)
+	if err != nil {
+		return nil, err
+	}
+	if !answer.Applied && len(answer.Errors) == 0 {
+		return answer.Return, nil
+	}
+	return caller.Report(answer), failed(answer)
+}
+
+// failed says in a line why an answer is none that all went well.
+func failed(a *states.Answer) error {
+	bad := 0
+	for _, s := range a.States {
+		if s.Verdict == state.False {
+			bad++
+		}
+	}
+	switch {
+	case a.OK():
+		return nil
+	case len(a.Errors) > 0:
+		return fmt.Errorf("%w (retcode %d)", a.Errors[0], a.Code)
+	default:
+		return fmt.Errorf("%d of %d states failed (retcode %d)", bad, len(a.States), a.Code)
+	}
+}
+
+// applyAlone waits until no other job applies states.
+func (m *Minion) applyAlone(ctx context.Context) error {
+	select {
+	case m.applying <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// engine applies states with what this minion is now; files and pillar are the master's.
+func (m *Minion) engine(ctx context.Context) *states.Engine {
+	env := m.environment(ctx, "state")
+	engine := &states.Engine{
+		Env: env, Families: states.All(), Pillar: m.pillar,
+		Command: func(ctx context.Context, name string, args ...string) *exec.Cmd {
+			return exec.CommandContext(ctx, name, args...)
+		},
+	}
+	maps.Copy(env.Functions, engine.Functions())
+	return engine
+}
+
+// withPillar says which functions are given the pillar as it is now.
+func withPillar(name string) bool {
+	family, _, _ := strings.Cut(name, ".")
+	switch family {
+	case "pillar", "config", "match":
+		return true
+	}
+	return false
+}
+
+// withMaster adds what the master has of this minion's to what a function sees.
+func (m *Minion) withMaster(ctx context.Context, env *modules.Env, name string) error {
+	if strings.HasPrefix(name, "cp.") {
+		return m.files.Refresh(ctx)
+	}
+	if !withPillar(name) {
+		return nil
+	}
+	own, err := m.pillar(ctx, nil)
+	if err == nil {
+		env.Pillar = own
+	}
+	return err
+}
