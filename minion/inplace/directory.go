@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,6 +106,12 @@ func (d *directory) mkdir(name string) error {
 
 func (d *directory) lchown(name string, uid, gid int) error {
 	return d.fail("change owner of", name, unix.Fchownat(d.fd, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW))
+}
+
+// age gives a file its time.
+func (d *directory) age(name string, t time.Time) error {
+	ts := unix.NsecToTimespec(t.UnixNano())
+	return d.fail("set time of", name, unix.UtimesNanoAt(d.fd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // sync makes the whole file system durable: one call instead of one for each file.

@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -157,7 +156,7 @@ func (w *worker) work(ctx context.Context, plan *appspec.Plan) error {
 	return nil
 }
 
-// in opens the directory of a path, or goes on with the one that is open.
+// dir opens the directory of a path, or goes on with the one that is open.
 func (w *worker) dir(name string) (*directory, error) {
 	dir := path.Dir(name)
 	if w.at != nil && w.at.path == dir {
@@ -309,7 +308,7 @@ func (w *worker) copy(d *directory, name string, s appspec.Step) error {
 		err = own(to, int(st.Uid), int(st.Gid))
 	}
 	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
-	err = errors.Join(err, to.Chmod(info.Mode()&bits), age(to, info.ModTime()), to.Close())
+	err = errors.Join(err, to.Chmod(info.Mode()&bits), d.age(w.mine, info.ModTime()), to.Close())
 	if err == nil {
 		err = d.rename(w.mine, name)
 	}
@@ -325,16 +324,6 @@ func own(f *os.File, uid, gid int) error {
 		return nil
 	}
 	return f.Chown(uid, gid)
-}
-
-// age gives a file its time.
-func age(f *os.File, t time.Time) error {
-	ts := unix.NsecToTimespec(t.UnixNano())
-	err := unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), []unix.Timespec{ts, ts}, 0)
-	if err != nil {
-		return fmt.Errorf("set time of %s: %w", f.Name(), err)
-	}
-	return nil
 }
 
 // dropACL takes away what an earlier install gave.

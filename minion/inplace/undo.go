@@ -161,7 +161,7 @@ func clone(from *directory, name string, to *directory, as string) error {
 	}
 	info, statErr := src.Stat()
 	if statErr == nil {
-		err = errors.Join(err, dst.Chmod(appspec.Mode(st.Mode&0o7777).FileMode()), age(dst, info.ModTime()))
+		err = errors.Join(err, dst.Chmod(appspec.Mode(st.Mode&0o7777).FileMode()), to.age(as, info.ModTime()))
 	}
 	return errors.Join(err, statErr, dst.Close())
 }
