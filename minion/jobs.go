@@ -53,8 +53,8 @@ func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
 	for {
 		select {
 		case job := <-queue:
-			if ctx.Err() != nil {
-				return nil // the next run of the daemon begins with it
+			if stopped(ctx) {
+				continue // the next run of the daemon begins with it
 			}
 			if err := m.run(ctx, job); err != nil {
 				return err
@@ -64,6 +64,8 @@ func (m *Minion) work(ctx context.Context, queue <-chan fleet.Job) error {
 		}
 	}
 }
+
+func stopped(ctx context.Context) bool { return ctx.Err() != nil }
 
 // run runs one job and spools its return. The error is one of the minion's own disk.
 func (m *Minion) run(ctx context.Context, job fleet.Job) error {

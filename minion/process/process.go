@@ -142,10 +142,14 @@ func (s Spec) wait(ctx context.Context, cmd *exec.Cmd) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, ErrTime)
 		defer cancel()
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		err = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 			return s.errorf(ErrUnwatched, "cannot be waited for: %w", err)
 		}
@@ -153,7 +157,7 @@ func (s Spec) wait(ctx context.Context, cmd *exec.Cmd) error {
 	case <-ctx.Done():
 	}
 	endGroup(cmd.Process.Pid, s.grace())
-	_ = <-ended // how it ended is known
+	<-ended
 	EndMarked(s.Mark, s.grace())
 	if cause := context.Cause(ctx); !errors.Is(cause, ErrTime) {
 		return s.errorf(ErrStopped, "was stopped: %w", cause)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/brine-deploy/brine/pkg/exclude"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -160,9 +161,9 @@ func (copying) back(d *deploy) error {
 	case err != nil:
 		return err
 	}
-	for i := len(p.Steps) - 1; i >= 0; i-- {
-		if err := p.Steps[i].undo(root, undo(i), path.Join(failedDir, p.Release)); err != nil {
-			return fmt.Errorf("put %s back: %w", filepath.Join(d.site.dir, p.Steps[i].Name), err)
+	for i, s := range slices.Backward(p.Steps) {
+		if err := s.undo(root, undo(i), path.Join(failedDir, p.Release)); err != nil {
+			return fmt.Errorf("put %s back: %w", filepath.Join(d.site.dir, s.Name), err)
 		}
 		d.r.reached("put back")
 	}
