@@ -24,11 +24,22 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	dir := inplace.Host{}.Real(t.TempDir())
+	dir := scratch(t)
 	for _, d := range []string{"srv", "state"} {
 		must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
 	}
 	return &host{t, dir, inplace.Installation{File: filepath.Join(dir, "state/installed.json"), Umask: 0o022}}
+}
+
+// scratch is a directory in memory where there is one: each install syncs its file system.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "inplace")
+	if err != nil {
+		return inplace.Host{}.Real(t.TempDir())
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func must(t *testing.T, err error) {
@@ -185,6 +196,11 @@ func TestAfterACrashAtAnyStepTheNextInstallWorksAndLeavesNothing(t *testing.T) {
 					t.Errorf("%s is %q", name, content)
 				}
 			}
+			if died { // a real death leaves half a file
+				for _, dir := range []string{"app", "app/d", "app/turn"} {
+					_ = os.WriteFile(filepath.Join(h.dir, "srv", dir, h.in.Temporary()), []byte("half"), 0o600) // where there is one
+				}
+			}
 			must(t, h.install(tree{"third": "3"}, ""))
 			h.want(placed(tree{"third": "3"}))
 		})
@@ -205,6 +221,11 @@ func TestAfterACrashAtAnyStepEverythingCanBePutBackAsItWas(t *testing.T) {
 			must(t, h.in.Settle())
 			before := h.stats()
 			died = h.dies(n, func() error { return h.install(two, "permissions: [{object: $, mode: 700}]") })
+			if died {
+				for _, dir := range []string{"app", "app/d", "app/turn"} {
+					_ = os.WriteFile(filepath.Join(h.dir, "srv", dir, h.in.Temporary()), []byte("half"), 0o600)
+				}
+			}
 			for again := 0; h.dies(again, h.in.Back); again++ { // it may die too
 			}
 			h.want(placed(one))

@@ -34,7 +34,7 @@ func (in Installation) Plan(spec *appspec.Spec, tree *os.Root, exists appspec.Ex
 	if err != nil {
 		return nil, err
 	}
-	return appspec.NewPlan(spec, tree.FS(), Host{}, r.settled(), exists)
+	return appspec.NewPlan(spec, tree.FS(), Host{}, r.settled(temporary(in.File)), exists)
 }
 
 // Run does what a plan of this moment says. After an error some of it may be done: the record knows what, and the next
@@ -44,7 +44,7 @@ func (in Installation) Run(ctx context.Context, plan *appspec.Plan, tree *os.Roo
 	if err != nil {
 		return err
 	}
-	owned := r.settled()
+	owned := r.settled(temporary(in.File))
 	w := &worker{in: in, tree: tree, mine: temporary(in.File), devices: map[uint64]*directory{}}
 	defer w.close()
 	if len(plan.Remove) == 0 && len(plan.Steps) == 0 && len(plan.Settings) == 0 && !r.Working {
@@ -60,9 +60,6 @@ func (in Installation) Run(ctx context.Context, plan *appspec.Plan, tree *os.Roo
 		return err
 	}
 	w.reached("written down")
-	if r.Working {
-		w.sweep(owned)
-	}
 	err = w.work(ctx, plan)
 	done := record{Owned: w.made}
 	if err != nil {
@@ -197,15 +194,6 @@ func (w *worker) close() {
 	w.leave()
 	for _, d := range w.devices {
 		d.close()
-	}
-}
-
-// sweep removes files that a crash left beside their places.
-func (w *worker) sweep(owned []appspec.Owned) {
-	for _, o := range owned {
-		if d, err := w.dir(o.Path); err == nil {
-			_ = d.unlink(w.mine) // what cannot be removed is in nobody's way
-		}
 	}
 }
 

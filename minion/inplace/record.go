@@ -63,15 +63,22 @@ func syncDirectory(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// settled is what is ours after an install that did not come to its end: what is there of all that might be.
-func (r record) settled() []appspec.Owned {
+// settled is what is ours after an install that did not come to its end: what is there of all that might be, and the half of
+// a file that is called half.
+func (r record) settled(half string) []appspec.Owned {
 	if !r.Working {
 		return r.Owned
 	}
 	var out []appspec.Owned
-	at := &looker{}
+	at, seen := &looker{}, map[string]bool{}
 	defer at.close()
 	for _, o := range r.Owned {
+		if dir := path.Dir(o.Path); !seen[dir] {
+			seen[dir] = true
+			if _, there := at.look(path.Join(dir, half)); there {
+				out = append(out, appspec.Owned{Path: path.Join(dir, half)})
+			}
+		}
 		if _, label := contextLabel(o.Path); label {
 			out = append(out, o)
 			continue
