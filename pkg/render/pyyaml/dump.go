@@ -262,6 +262,7 @@ func (e *emitter) scalar(v any, c context) {
 	a := analyze(runes, e.unicode)
 	plain := !isText || !looksElse(text)
 	split := !c.simpleKey
+	defer e.deeper(true, false)()
 	switch {
 	case plain && !(c.simpleKey && (a.empty || a.multiline)) && (e.flow > 0 && a.flowPlain || e.flow == 0 && a.blockPlain):
 		e.plain(runes, split)
