@@ -103,7 +103,7 @@ func TestStatesComeInSaltsOrder(t *testing.T) {
 		"names":              {files{"m.sls": "a:\n  test.nop:\n    - names: [z, y, {x: [order: 1]}]\nb: test.nop\n"}, "m", "a/x a/z a/y b"},
 		"exclude":            {files{"m.sls": "include: [a, b]\nexclude: [a, {id: b2}]\n", "a.sls": "a: test.nop", "b.sls": "b1: test.nop\nb2: test.nop\n"}, "m", "b1"},
 		"same order by name": {files{"m.sls": ids("b", "order: 1", "a", "order: 1")}, "m", "a b"},
-		"two states of one":  {files{"m.sls": "a:\n  test.nop: []\n  cmd:\n    - run\n"}, "m", "a a"},
+		"two states of one":  {files{"m.sls": "a:\n  test.nop: [name: dotted]\n  cmd.run: [name: too]\n  pkg:\n    - installed\n    - name: plain\n"}, "m", "a/plain a/dotted a/too"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

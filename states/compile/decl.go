@@ -86,8 +86,10 @@ func (doc *Document) id(h *High, name string, pair yaml.Pair, p *problems) {
 	h.add(id)
 }
 
-// decls reads the states of one ID. A key such as file.managed is the state file with the function managed.
-func (doc *Document) decls(name string, n *yaml.Node, p *problems) (decls []*Decl) {
+// decls reads the states of one ID. A key such as file.managed is the state file with the function managed; as in Salt,
+// those come after the others.
+func (doc *Document) decls(name string, n *yaml.Node, p *problems) []*Decl {
+	var decls, dotted []*Decl
 	seen := map[string]bool{}
 	for _, pair := range n.Pairs() {
 		key := keyText(pair.Key)
@@ -101,7 +103,8 @@ func (doc *Document) decls(name string, n *yaml.Node, p *problems) (decls []*Dec
 		for _, item := range pair.Value.Items() {
 			d.Args = append(d.Args, argument(item))
 		}
-		if state, fun, ok := strings.Cut(key, "."); ok && d.bad == "" {
+		state, fun, hasDot := strings.Cut(key, ".")
+		if hasDot && d.bad == "" {
 			d.State = state
 			d.Args = append(d.Args, Arg{Fun: fun, node: pair.Key})
 		}
@@ -111,9 +114,13 @@ func (doc *Document) decls(name string, n *yaml.Node, p *problems) (decls []*Dec
 			continue
 		}
 		seen[d.State] = true
-		decls = append(decls, d)
+		if hasDot {
+			dotted = append(dotted, d)
+		} else {
+			decls = append(decls, d)
+		}
 	}
-	return decls
+	return append(decls, dotted...)
 }
 
 func argument(n *yaml.Node) Arg {
