@@ -43,6 +43,28 @@ func States() state.Family {
 				"(yaml and json only, so far). merge_if_exists keeps what else is there.",
 			Params: serializeParams, Run: runSerialize,
 		},
+		"replace": {
+			Doc: "Replaces what a regular expression (Python's) finds in a file. With append_if_not_found or prepend_if_not_found, repl, or " +
+				"not_found_content, is added when nothing is found. The old file is kept as NAME.bak, unless backup is False.",
+			Params: replaceParams, Run: runReplace,
+		},
+		"line": {
+			Doc: "Puts a line into a file (mode: ensure or insert, before or after the line that an expression finds), or replaces or deletes " +
+				"the lines that match. Insert at location end adds the line each time, as in Salt.",
+			Params: lineParams, Run: runLine,
+		},
+		"blockreplace": {
+			Doc:    "Keeps the text between two marker lines of a file.",
+			Params: blockParams, Run: runBlockreplace,
+		},
+		"comment": {
+			Doc:    "Comments out the lines that an expression finds. The old file is kept as NAME.bak, unless backup is False.",
+			Params: commentParams, Run: runComment,
+		},
+		"uncomment": {
+			Doc:    "Takes the comment mark off the lines that an expression finds.",
+			Params: commentParams, Run: runUncomment,
+		},
 		"keyvalue": {
 			Doc:    "Sets values of keys in a file of key=value lines.",
 			Params: keyvalueParams, Run: runKeyvalue,

@@ -51,13 +51,20 @@ func TestFunctionsKeepToTheSuite(t *testing.T) {
 		{Function: "serialize", Name: at("s.yaml"), Args: data.NewMap("dataset", data.NewMap("z", "yes", "l", []any{int64(1), data.NewMap("k", nil)}), "serializer", "yaml")},
 		{Function: "serialize", Name: at("s.json"), Args: data.NewMap("dataset", data.NewMap("z", "y"), "serializer", "json", "merge_if_exists", true), Prepare: put("s.json", `{"a": 1}`)},
 		{Function: "keyvalue", Name: at("kv"), Args: data.NewMap("key_values", data.NewMap("A", "1", "B", "2"), "append_if_not_found", true, "uncomment", "#"), Prepare: put("kv", "#A=0\n C = 3\n")},
+		{Function: "replace", Name: at("r"), Args: data.NewMap("pattern", "^b.*(?=x)", "repl", "y", "backup", false), Prepare: put("r", "a\nbbx\n")},
+		{Function: "replace", Name: at("r2"), Args: data.NewMap("pattern", "^z", "repl", "z", "append_if_not_found", true), Prepare: put("r2", "a")},
+		{Function: "line", Name: at("line"), Args: data.NewMap("mode", "ensure", "content", "opt", "after", "\\[main\\]"), Prepare: put("line", " [main]\nx\n")},
+		{Function: "blockreplace", Name: at("block"), Args: data.NewMap("marker_start", "# {", "marker_end", "# }", "content", "in"), Prepare: put("block", "a\n# {\nold\n# }\nb\n")},
+		{Function: "comment", Name: at("comment"), Args: data.NewMap("regex", "^deb-src"), Prepare: put("comment", "deb\ndeb-src x\n")},
+		{Function: "uncomment", Name: at("uncomment"), Args: data.NewMap("regex", "deb"), Prepare: put("uncomment", "#deb\n")},
 	}
 	for i := range examples {
 		examples[i].Host, examples[i].Touches = host, []string{dir}
 	}
 	statetest.Run(t, file.States(), examples...)
 	for name, want := range map[string]string{
-		"m/contents": "a\n3\n", "source": "a\n", "tree/sub/b": "b\n", "lines": "a b\nc\n", "lines2": "c\na\n", "kv": "A=1\n C = 3\nB=2\n",
+		"m/contents": "a\n3\n", "source": "a\n", "tree/sub/b": "b\n", "lines": "a b\nc\n", "lines2": "c\na\n", "r": "a\nyx\n", "r2": "a\nz\n", "line": " [main]\n opt\nx\n", "block": "a\n# {\nin\n# }\nb\n", "comment": "deb\n#deb-src x\n", "comment.bak": "deb\ndeb-src x\n",
+		"uncomment": "deb\n", "kv": "A=1\n C = 3\nB=2\n",
 		"s.yaml": "z: 'yes'\nl:\n- 1\n- k: null\n", "s.json": "{\n  \"a\": 1,\n  \"z\": \"y\"\n}\n",
 	} {
 		if got, err := os.ReadFile(at(name)); err != nil || string(got) != want {

@@ -2,14 +2,15 @@ package file
 
 import (
 	"path"
-	"regexp"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/brine-deploy/brine/pkg/regex"
 	"github.com/brine-deploy/brine/states/args"
 )
 
 // pattern is one of include_pat and exclude_pat: globs, or regular expressions after E@. A nil pattern matches nothing.
-type pattern struct{ list []*regexp.Regexp }
+type pattern struct{ list []*regex.Regexp }
 
 func readPattern(a *args.Reader, name string) *pattern {
 	texts := a.List(name)
@@ -19,10 +20,11 @@ func readPattern(a *args.Reader, name string) *pattern {
 	p := &pattern{}
 	for _, text := range texts {
 		expr, isExpr := strings.CutPrefix(text, "E@")
+		var flags regex.Flags
 		if !isExpr {
-			expr = fnmatch(text)
+			expr, flags = fnmatch(text), regex.DotAll
 		}
-		re, err := regexp.Compile(expr)
+		re, err := regex.Compile(expr, flags)
 		if err != nil {
 			a.Wrong("%s: %v", name, err)
 			continue
@@ -37,7 +39,7 @@ func (p *pattern) matches(rel string) bool {
 		return false
 	}
 	for _, re := range p.list {
-		if re.MatchString(rel) {
+		if ok, err := found(re, rel); err == nil && ok {
 			return true
 		}
 	}
@@ -52,7 +54,7 @@ func picked(rel string, include, exclude *pattern) bool {
 // fnmatch makes a regular expression of a glob as Python's fnmatch reads it: a star matches slashes too.
 func fnmatch(glob string) string {
 	var b strings.Builder
-	b.WriteString(`(?s)\A`)
+	b.WriteString(`\A`)
 	for i := 0; i < len(glob); i++ {
 		switch c := glob[i]; c {
 		case '*':
@@ -72,10 +74,14 @@ func fnmatch(glob string) string {
 			b.WriteString("[" + strings.ReplaceAll(set, `\`, `\\`) + "]")
 			i += 2 + end
 		default:
-			b.WriteString(regexp.QuoteMeta(string(c)))
+			if c < utf8.RuneSelf {
+				b.WriteString(regex.Escape(string(rune(c))))
+			} else {
+				b.WriteByte(c) // a part of a character
+			}
 		}
 	}
-	return b.String() + `\z`
+	return b.String() + `\Z`
 }
 
 // tooDeep reports whether a relative path is deeper than max directories; -1 is no limit.
