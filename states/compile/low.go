@@ -67,8 +67,8 @@ func (h *High) Low() []*Chunk {
 		}
 	}
 	last := 1.0 // after all positive orders
-	for _, o := range orders {
-		if n, ok := o.order.(int64); ok && float64(n) > last-1 && n > 0 {
+	for _, c := range chunks {
+		if n, ok := orders[c].order.(int64); ok && float64(n) > last-1 && n > 0 {
 			last = float64(n) + 100
 		}
 	}
