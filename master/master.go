@@ -102,7 +102,7 @@ func (m *Master) wire(ctx context.Context) error {
 	}
 	m.masterKey = wire.MasterKey{Bus: busKey.Public, Sign: signKey.Public()}
 
-	m.roster = &roster{journal: m.journal, log: m.log}
+	m.roster = &roster{journal: m.journal, log: m.log, nodegroups: m.cfg.Nodegroups}
 	if err := m.roster.load(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/brine-deploy/brine/pkg/data"
@@ -159,8 +160,7 @@ func (m *Master) pillar(ctx context.Context, id fleet.MinionID, body json.RawMes
 		override, _ = value.(*data.Map)
 	}
 	own, err := m.pillarOf(ctx, id, override)
-	var bad pillar.Errors
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[pillar.Errors](err); ok {
 		reply := wire.PillarReply{}
 		for _, e := range bad {
 			m.log.Error("pillar not compiled", "minion", id, "error", e)
@@ -197,4 +197,20 @@ func (m *Master) grains(ctx context.Context, id fleet.MinionID, body json.RawMes
 	m.roster.update(id, wire.Hello{Grains: found, Tags: tags, Version: minion.Version})
 	m.dispatcher.enqueue(ctx, wireReturn{from: id, hello: true})
 	return true, nil
+}
+
+// getPillar shows an operator a minion's pillar, and all that is wrong with it.
+func (m *Master) getPillar(ctx context.Context, r *http.Request) (any, error) {
+	id := fleet.MinionID(r.PathValue("id"))
+	own, err := m.pillarOf(ctx, id, nil)
+	var bad pillar.Errors
+	if err != nil && !errors.As(err, &bad) {
+		return nil, err
+	}
+	report := fleet.PillarReport{Minion: id}
+	for _, e := range bad {
+		report.Errors = append(report.Errors, fleet.PillarMistake{File: e.File, Path: e.Path, Line: e.Line, Column: e.Column, Message: e.Message, Text: e.Error()})
+	}
+	report.Pillar, err = json.Marshal(own)
+	return report, err
 }

@@ -23,6 +23,8 @@ type roster struct {
 	presence *presence
 	log      *slog.Logger
 
+	nodegroups target.Nodegroups
+
 	mu      sync.Mutex
 	minions map[fleet.MinionID]fleet.Minion // guarded by mu
 }
@@ -144,7 +146,7 @@ func (r *roster) get(id fleet.MinionID) (fleet.Minion, bool) {
 
 // match gives the accepted minions that an expression matches, by id.
 func (r *roster) match(expr string) ([]fleet.Minion, error) {
-	t, err := target.Parse(expr)
+	t, err := target.ParseWith(expr, r.nodegroups)
 	if err != nil {
 		return nil, err
 	}

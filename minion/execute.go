@@ -10,6 +10,7 @@ import (
 	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/modules"
+	"github.com/brine-deploy/brine/states"
 )
 
 // executionFunctions is the table of this minion: what every host can tell and do, and what sets its own grains.
@@ -17,6 +18,7 @@ func (m *Minion) executionFunctions() map[string]modules.Function {
 	table := modules.All()
 	maps.Copy(table, m.grainsFunctions())
 	maps.Copy(table, m.refreshFunctions())
+	maps.Copy(table, sysFunctions())
 	return table
 }
 
@@ -46,7 +48,9 @@ func (m *Minion) environment(ctx context.Context, name string) *modules.Env {
 	}
 	family, _, _ := strings.Cut(name, ".")
 	switch family {
-	case "test", "cmd", "file", "sys", "status", "disk", "service", "user", "group", "environ", "hashutil":
+	case "sys": // it tells of all that can be called
+		maps.Copy(env.Functions, (&states.Engine{Env: env}).Functions())
+	case "test", "cmd", "file", "status", "disk", "service", "user", "group", "environ", "hashutil":
 	default:
 		env.Grains, _ = data.From(map[string]any(m.facts(ctx))).(*data.Map)
 	}

@@ -29,7 +29,11 @@ func (m *Minion) grainsFunctions() map[string]modules.Function {
 				return nil, fmt.Errorf("%w: grains must be a mapping", modules.ErrArguments)
 			}
 			for key, value := range all.All() {
-				set.Set(modules.Text(key), value)
+				path, err := keyOf(data.NewMap("key", key))
+				if err != nil {
+					return nil, err
+				}
+				inside(set, path).Set(path[len(path)-1], value)
 			}
 			return all, nil
 		}),

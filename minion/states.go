@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/brine-deploy/brine/minion/caller"
+	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/modules"
 	"github.com/brine-deploy/brine/states"
@@ -117,4 +118,45 @@ func (m *Minion) withMaster(ctx context.Context, env *modules.Env, name string) 
 		env.Pillar = own
 	}
 	return err
+}
+
+// sysFunctions tell of states what sys.doc tells of functions.
+func sysFunctions() map[string]modules.Function {
+	table := map[string]modules.Function{}
+	for family, functions := range states.All() {
+		for name, f := range functions {
+			table[family+"."+name] = modules.Function{Doc: f.Doc, Params: f.Params}
+		}
+	}
+	names := func(args *data.Map) []string {
+		given, _ := args.Get("*")
+		list, _ := given.([]any)
+		patterns := make([]string, len(list))
+		for i, v := range list {
+			patterns[i] = modules.Text(v)
+		}
+		return modules.Names(table, patterns)
+	}
+	return map[string]modules.Function{
+		"sys.list_state_functions": {
+			Doc: "The names of the states that SLS files can declare.\nany number of names: families, functions, or globs\n  sys.list_state_functions file", Params: []string{"*"},
+			Run: func(_ context.Context, _ *modules.Env, args *data.Map) (any, error) {
+				list := []any{}
+				for _, name := range names(args) {
+					list = append(list, name)
+				}
+				return list, nil
+			},
+		},
+		"sys.state_doc": {
+			Doc: "What states do, by name.\nany number of names: families, functions, or globs\n  sys.state_doc file.managed", Params: []string{"*"},
+			Run: func(_ context.Context, _ *modules.Env, args *data.Map) (any, error) {
+				docs := &data.Map{}
+				for _, name := range names(args) {
+					docs.Set(name, table[name].Doc)
+				}
+				return docs, nil
+			},
+		},
+	}
 }

@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brine-deploy/brine/cmd/brine/text"
+	"github.com/brine-deploy/brine/pkg/callargs"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
 func (c *cli) grainsCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "grains [TARGET] [GRAIN]",
 		Short: "Show the facts that minions report",
 		Long: `Show the grains of the minions of a target, as the master has them; by default of all. With GRAIN only
@@ -44,6 +48,38 @@ Exit codes:
 			default:
 				return c.allGrains(minions)
 			}
+		}),
+	}
+	cmd.AddCommand(c.grainsSetCommand())
+	return cmd
+}
+
+func (c *cli) grainsSetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set TARGET NAME=VALUE...",
+		Short: "Set facts on minions",
+		Long: `Set grains on the minions of a target. They stay until brine run TARGET grains.delkey NAME, and win over those
+that are found or configured. A value is read as YAML; a:b as a name goes down into maps.
+
+Exit codes:
+  0  all minions have it
+  1  all failed, or none matched
+  2  usage
+  3  some failed, or did not return`,
+		Example: `  brine grains set 'web*' rack=a7
+  brine grains set web1 'roles=[web, cache]' owner:team=shop`,
+		Args: positional,
+		RunE: c.connected(func(ctx context.Context, args []string) error {
+			byPlace, byName := callargs.Parse(args[1:])
+			if len(byPlace) > 0 || byName.Len() == 0 {
+				return usage("brine grains set web1 rack=a7", "each grain is given as NAME=VALUE")
+			}
+			call, err := json.Marshal(fleet.Call{Kwargs: map[string]any{"grains": byName}})
+			if err != nil {
+				return fmt.Errorf("encode grains: %w", err)
+			}
+			req := fleet.RunRequest{Target: args[0], Function: "grains.setvals", Args: call, Timeout: fleet.Duration(30 * time.Second)}
+			return c.runJob(ctx, req, false)
 		}),
 	}
 }
