@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/brine-deploy/brine/pkg/data"
@@ -53,8 +54,12 @@ func (e *Engine) sls(ctx context.Context, args *data.Map) (*Answer, error) {
 func (e *Engine) highstate(ctx context.Context, args *data.Map) (*Answer, error) {
 	return e.applied(ctx, args, func(c *call) (compile.Mods, *Answer, error) {
 		mods, err := c.top(ctx)
-		if err == nil && len(mods) == 0 {
-			return nil, noStates("No Top file or master_tops data matches found. Please see master log for details."), nil
+		bad, broken := errors.AsType[compile.Errors](err)
+		broken = broken && !slices.ContainsFunc(bad, func(e *compile.Error) bool { return e.Class == compile.BadTop })
+		if broken || err == nil && len(mods) == 0 { // to Salt a top file that does not render is none
+			answer := noStates("No Top file or master_tops data matches found. Please see master log for details.")
+			answer.Errors = bad
+			return nil, answer, nil
 		}
 		return mods, nil, err
 	})
@@ -88,6 +93,9 @@ func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call)
 		return wrong(err)
 	}
 	low := high.Low()
+	if v, _ := args.Get("mods"); v == nil && len(low) == 0 {
+		return noStates("No states found for this minion"), nil
+	}
 	if strict, _ := c.env.Opts.Get("strict_states"); modules.Truth(strict) {
 		if err := run.Check(c.Families, low); err != nil {
 			return wrong(err)

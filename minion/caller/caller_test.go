@@ -150,6 +150,20 @@ func TestWithoutATopFileThereIsNothingToDo(t *testing.T) {
 	}
 }
 
+func TestABrokenTopFileIsToldBesideSaltsAnswer(t *testing.T) {
+	r := ask(t, tree(t, map[string]string{"top.sls": "base: [\n"}, nil), "state.highstate")
+	if r.Retcode != 2 || len(r.States) != 1 || len(r.Errors) != 1 || r.Errors[0].File != "top" || r.Errors[0].Class != "yaml error" {
+		t.Errorf("got %d %s", r.Retcode, told(r))
+	}
+}
+
+func TestAHighstateOfNothingIsAFailure(t *testing.T) {
+	r := ask(t, tree(t, map[string]string{"top.sls": "base: {'*': [empty]}\n", "empty.sls": ""}, nil), "state.highstate")
+	if r.Retcode != 2 || told(r) != "states false" || r.States[0].Comment != "No states found for this minion" {
+		t.Errorf("got %d %s", r.Retcode, told(r))
+	}
+}
+
 func TestStrictStatesTellsBeforeAnythingRuns(t *testing.T) {
 	r := ask(t, tree(t, site(), data.NewMap("strict_states", true)), "state.apply", "odd")
 	if len(r.Errors) != 2 || r.Errors[0].Line != 2 || r.Errors[1].Class != "unknown argument" || r.Errors[1].Line != 6 || r.States != nil {
