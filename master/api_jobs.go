@@ -33,8 +33,8 @@ func (m *Master) postJob(ctx context.Context, r *http.Request) (any, error) {
 	if len(minions) == 0 {
 		return nil, &fleet.Problem{Message: fmt.Sprintf("target %q matches no minion", req.Target), Hint: "brine target '*' lists the accepted minions", Exit: fleet.ExitFailed}
 	}
-	if req.Function == releaseFunction {
-		return nil, &fleet.Problem{Message: releaseFunction + " is what brine deploy publishes; it is not run by itself", Exit: fleet.ExitUsage}
+	if req.Function == releaseFunction || req.Function == testFunction {
+		return nil, &fleet.Problem{Message: req.Function + " is what brine deploy publishes; it is not run by itself", Exit: fleet.ExitUsage}
 	}
 	now := time.Now()
 	ticket := fleet.RunTicket{Job: fleet.JobID(newDeploymentID(now)), Deadline: now.Add(req.Timeout.Or(defaultRunTimeout))}

@@ -17,6 +17,9 @@ import (
 // releaseFunction brings a revision to this host.
 const releaseFunction = "deploy.release"
 
+// testFunction says what that would do, and touches nothing.
+const testFunction = "deploy.test"
+
 // function is what a job names. Its value goes into the return, also beside an error.
 type function func(ctx context.Context, job fleet.Job, report func(fleet.EventResult)) (any, error)
 
@@ -29,6 +32,7 @@ func (m *Minion) table() map[string]function {
 	maps.Copy(table, m.stateFunctions())
 	table["cmd.run"] = cmdRun
 	table[releaseFunction] = m.release
+	table[testFunction] = m.testRelease
 	table["grains.items"] = func(ctx context.Context, _ fleet.Job, _ func(fleet.EventResult)) (any, error) {
 		return m.facts(ctx), nil
 	}
@@ -45,6 +49,24 @@ func (m *Minion) release(ctx context.Context, job fleet.Job, report func(fleet.E
 		return nil, fmt.Errorf("order: %w", err)
 	}
 	return m.runner.Release(ctx, job.ID, order, report)
+}
+
+// testRelease gives a line for each change, or why there is none.
+func (m *Minion) testRelease(ctx context.Context, job fleet.Job, report func(fleet.EventResult)) (any, error) {
+	var order fleet.ReleaseOrder
+	if err := json.Unmarshal(job.Args, &order); err != nil {
+		return nil, fmt.Errorf("order: %w", err)
+	}
+	order.Test = true
+	res, err := m.runner.Release(ctx, job.ID, order, report)
+	switch {
+	case err != nil:
+		return nil, err
+	case res.Skipped != "":
+		return []string{res.Skipped}, nil
+	default:
+		return res.Changes, nil
+	}
 }
 
 // arguments reads a fleet.Call, whose maps keep their order.

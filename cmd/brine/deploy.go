@@ -40,6 +40,7 @@ func (s *start) lockFlags(cmd *cobra.Command, req *fleet.DeployRequest) {
 func (c *cli) deployCommand() *cobra.Command {
 	var req fleet.DeployRequest
 	var s start
+	var test bool
 	cmd := &cobra.Command{
 		Use:   "deploy APP GROUP",
 		Short: "Deploy a revision to a group",
@@ -51,6 +52,9 @@ func (c *cli) deployCommand() *cobra.Command {
 		ValidArgsFunction: c.completeGroup,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
 			req.App, req.Group = fleet.AppName(args[0]), fleet.GroupName(args[1])
+			if test {
+				return c.testDeployment(ctx, req)
+			}
 			if c.interactive() && !s.yes {
 				if agreed, err := c.agreePlan(ctx, req); err != nil || !agreed {
 					return err
@@ -61,11 +65,21 @@ func (c *cli) deployCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&req.Ref, "ref", "", "branch, tag, commit or revision digest (default: the application's ref)")
 	cmd.Flags().BoolVar(&req.Force, "force", false, "also minions that are at the revision already")
+	cmd.Flags().BoolVar(&test, "test", false, "show what would change on each minion, and touch none")
 	cmd.Flags().StringVar(&req.Plan, "plan", "", "id of a plan (brine plan): refuse if it would be another now")
 	s.flags(cmd)
 	s.lockFlags(cmd, &req)
 	strategyFlags(cmd, &req)
 	return cmd
+}
+
+// testDeployment shows what the minions say that they would do.
+func (c *cli) testDeployment(ctx context.Context, req fleet.DeployRequest) error {
+	var ticket fleet.RunTicket
+	if err := c.master.post(ctx, "/v1/tests", nil, req, &ticket); err != nil {
+		return err
+	}
+	return c.watchJob(ctx, ticket)
 }
 
 // agreePlan shows the plan and asks. Nothing to do is no question.

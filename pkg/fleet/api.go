@@ -19,6 +19,7 @@ import (
 //	POST /v1/unlock?app=&group=&force=                           -> Lock         (force: also somebody else's)
 //	GET  /v1/deployments?app=&group=&limit=                      -> []Deployment (newest first)
 //	GET  /v1/deployments/{id}                                    -> Deployment
+//	POST /v1/tests                               DeployRequest   -> RunTicket    (what the deployment would do on each minion)
 //	GET  /v1/deployments/{id}/records?follow=&after=             -> stream of Record
 //	GET  /v1/deployments/{id}/log?follow=                        -> stream of LogLine: what hook scripts say, from now on
 //	GET  /v1/revisions?app=                                      -> []Revision   (newest first)

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/brine-deploy/brine/cmd/internal/fleettest"
@@ -22,5 +25,24 @@ func TestWhatHooksSayIsShownAsItComes(t *testing.T) {
 	watch.Must(0)
 	if !deploy.Says("ApplicationStart hooks/production/ApplicationStart.sh ok") {
 		t.Error("its events are not shown")
+	}
+}
+
+func TestATestOfADeploymentTellsTheChangesAndMakesNone(t *testing.T) {
+	t.Parallel()
+	s := fleettest.StartShop(t, fleettest.ShopConfig{Bin: bin, Minions: 1})
+	s.Commit("v1")
+	r := s.Must(0, "deploy", "shop", "production", "--ref", "v1", "--test")
+	for _, want := range []string{"web1:", "fetch revision ", "ApplicationStart: run hooks/production/ApplicationStart.sh", "make revision "} {
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("not told: %s\n%s", want, r.Stdout)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, "web1", "shop")); err == nil {
+		t.Error("its root was made")
+	}
+	s.Must(0, "deploy", "shop", "production", "--ref", "v1", "--yes")
+	if r := s.Must(0, "deploy", "shop", "production", "--ref", "v1", "--test"); !strings.Contains(r.Stdout, "already at this revision") {
+		t.Errorf("told:\n%s", r.Stdout)
 	}
 }
