@@ -101,7 +101,12 @@ func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call)
 			return wrong(err)
 		}
 	}
-	return judged(high, c.runner().Run(ctx, low))
+	answer, err = judged(high, c.runner().Run(ctx, low))
+	if ctx.Err() != nil && err == nil {
+		answer.Code = CodeFailed
+		answer.Errors = compile.Errors{{Class: "interrupted", Message: fmt.Sprintf("interrupted after %d of %d states: %s", len(answer.States), len(low), context.Cause(ctx))}}
+	}
+	return answer, err
 }
 
 // inside marks the context of what a state calls.

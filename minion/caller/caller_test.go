@@ -1,6 +1,7 @@
 package caller_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -147,6 +149,16 @@ func TestWithoutATopFileThereIsNothingToDo(t *testing.T) {
 	r := ask(t, tree(t, map[string]string{"a.sls": "a: test.nop"}, nil), "state.highstate")
 	if r.Retcode != 2 || told(r) != "states false" || r.States[0].State != "no" || r.States[0].Name != "No States" {
 		t.Errorf("got %d %s", r.Retcode, told(r))
+	}
+}
+
+func TestAnInterruptedRunSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := tree(t, map[string]string{"a.sls": "a:\n  cmd.run: [name: sleep 20]\nb: test.nop\n"}, nil)
+	time.AfterFunc(200*time.Millisecond, cancel)
+	answer, err := c.Call(ctx, "state.apply", []any{"a"}, nil)
+	if err != nil || answer.OK() || len(answer.States) != 1 || len(answer.Errors) != 1 {
+		t.Errorf("got %+v, %v", answer, err)
 	}
 }
 

@@ -32,20 +32,23 @@ func (m Mode) Valid() error {
 // Print writes a report as Salt's highstate outputter does; name is the minion's, or "local".
 func Print(w io.Writer, name string, r *Report, mode Mode) {
 	fmt.Fprintf(w, "%s:\n", name)
+	for _, s := range r.States {
+		s.print(w, mode)
+	}
 	switch {
 	case len(r.Errors) > 0 && r.Errors[0].Class == BadCall:
 		fmt.Fprintln(w, indent(4, "ERROR: "+r.Errors[0].Message))
 	case len(r.Errors) > 0:
-		fmt.Fprintf(w, "    Data failed to compile:\n")
+		if len(r.States) == 0 {
+			fmt.Fprintf(w, "    Data failed to compile:\n")
+		}
 		for _, e := range r.Errors {
 			fmt.Fprintf(w, "----------\n%s\n", indent(4, e.text()))
 		}
 	case r.States == nil:
 		nested(w, 4, r.Return)
-	default:
-		for _, s := range r.States {
-			s.print(w, mode)
-		}
+	}
+	if r.States != nil {
 		summary(w, name, r.States)
 	}
 }

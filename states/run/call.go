@@ -1,8 +1,10 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -184,7 +186,8 @@ func (r *Runner) attempt(ctx context.Context, c *chunk, f state.Function, res *R
 	defer func() {
 		if v := recover(); v != nil {
 			res.Result = state.Result{Reason: Exception, Comment: fmt.Sprintf("An exception occurred in this state: %v", v)}
-			r.Host.Log.Error("a state panicked", "state", c.State+"."+c.Fun, "id", c.ID, "panic", v, "stack", string(debug.Stack()))
+			log := cmp.Or(r.Host.Log, slog.New(slog.DiscardHandler))
+			log.ErrorContext(ctx, "a state panicked", "state", c.State+"."+c.Fun, "id", c.ID, "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
 	guard := r.guards(ctx, c)
