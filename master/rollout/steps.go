@@ -180,7 +180,7 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	order := fleet.ReleaseOrder{
 		Deployment: s.d.ID, App: s.d.App, Group: s.d.Group, Revision: w.revision, URL: url, Identity: identity,
 		Layout: cmp.Or(s.group.Layout, "releases"), Shared: s.group.Shared, Keep: s.group.Keep, Hooks: s.group.Hooks,
-		Copy: s.group.Copy, RunAs: s.group.RunAs, Env: s.group.Env, Secrets: s.group.Secrets, Timeout: fleet.Duration(timeout),
+		Copy: s.group.Copy, Exists: s.group.Exists, RunAs: s.group.RunAs, Env: s.group.Env, Secrets: s.group.Secrets, Timeout: fleet.Duration(timeout),
 		Force: s.d.Force && s.d.Kind != fleet.KindNewcomer && w.done == fleet.Active,
 	}
 	now := time.Now()

@@ -31,6 +31,9 @@ func newPlacing(o fleet.ReleaseOrder) (layout, error) {
 	if len(o.Shared) > 0 {
 		return nil, errors.New("order: layout appspec has no shared paths: its files section says what goes where")
 	}
+	if exists := appspec.Exists(o.Exists); exists != "" && !exists.Valid() {
+		return nil, fmt.Errorf("order: invalid file_exists_behavior %q", o.Exists)
+	}
 	return placing{}, nil
 }
 
@@ -84,7 +87,7 @@ func (placing) scriptsBefore(d *deploy, tree *os.Root) (bool, error) {
 }
 
 func (p placing) plan(d *deploy, spec *appspec.Spec, tree *os.Root) (*appspec.Plan, error) {
-	return p.installation(d).Plan(spec, tree, cmp.Or(spec.Exists, appspec.Disallow))
+	return p.installation(d).Plan(spec, tree, cmp.Or(spec.Exists, appspec.Exists(d.order.Exists), appspec.Disallow))
 }
 
 func (p placing) install(ctx context.Context, d *deploy) error {

@@ -108,6 +108,15 @@ func (c *appCheck) group(key, node *yaml.Node, g *fleet.Group) {
 // layouts are those that minions know.
 func layouts() []string { return []string{"releases", "copy", "appspec"} }
 
+func (c *appCheck) exists(at *yaml.Node, g *fleet.Group) {
+	if g.Layout != "appspec" {
+		c.fail("file_exists_behavior has a meaning with layout appspec only", at)
+	}
+	if err := oneOf("DISALLOW", "OVERWRITE", "RETAIN")(g.Exists); err != nil {
+		c.fail("file_exists_behavior: "+err.Error(), at)
+	}
+}
+
 func (c *appCheck) layout(key, node *yaml.Node, g *fleet.Group) {
 	if g.Layout != "" {
 		if err := oneOf(layouts()...)(g.Layout); err != nil {
@@ -119,6 +128,9 @@ func (c *appCheck) layout(key, node *yaml.Node, g *fleet.Group) {
 	}
 	if g.Layout == "appspec" && len(g.Shared) > 0 {
 		c.fail("shared has no meaning with layout appspec: the section files of appspec.yml says what goes where", node.Get("shared"))
+	}
+	if g.Exists != "" {
+		c.exists(node.Get("file_exists_behavior"), g)
 	}
 	for i, at := range node.Get("secrets").Items() {
 		if i < len(g.Secrets) && g.Env[g.Secrets[i]] == "" {

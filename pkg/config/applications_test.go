@@ -96,6 +96,8 @@ source: {url: x}
 groups:
   a: {target: "*", root: /a, layout: copy, shared: [log/], secrets: [TOKEN], copy: {exclude: [ok, "[a"]}}
   b: {target: "*", root: /b, copy: {delete: true}}
+  c: {target: "*", root: /c, file_exists_behavior: RETAIN}
+  d: {target: "*", root: /d, layout: appspec, shared: [log/], file_exists_behavior: retain}
 `,
 		"g.yml": "",
 	})
@@ -132,6 +134,9 @@ groups:
 		`h.yml:4:70: secrets: the name of a variable in env is wanted`,
 		`h.yml:4:99: copy.exclude: [ has no ]`,
 		`h.yml:5:36: copy has a meaning with layout copy only`,
+		`h.yml:6:52: file_exists_behavior has a meaning with layout appspec only`,
+		`h.yml:7:55: shared has no meaning with layout appspec`,
+		`h.yml:7:85: file_exists_behavior: "retain" is unknown`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing: %s", want)

@@ -39,16 +39,17 @@ type BuildStep struct {
 
 // Group is a deployment group: which minions, how they install, how they are rolled, which pool they serve in.
 type Group struct {
-	Target   string            `yaml:"target" json:"target"`             // a target expression
-	Layout   string            `yaml:"layout" json:"layout"`             // releases, copy or appspec; "releases" when empty
-	Root     string            `yaml:"root" json:"root"`                 // absolute directory on the minion; {id} is the minion's id
-	Shared   []string          `yaml:"shared" json:"shared"`             // paths kept over releases; a trailing / makes a directory
-	Keep     int               `yaml:"keep" json:"keep"`                 // good releases kept on the minion, the current one included; 5 when zero
-	Hooks    string            `yaml:"hooks" json:"hooks"`               // directory in the archive that holds <group>/<Event>[.sh]
-	Copy     *CopyOptions      `yaml:"copy" json:"copy,omitempty"`       // of layout copy only
-	RunAs    string            `yaml:"runas" json:"runas"`               // user of the hook scripts; the minion's own when empty
-	Env      map[string]string `yaml:"env" json:"env"`                   // for the hooks
-	Secrets  []string          `yaml:"secrets" json:"secrets,omitempty"` // names in Env whose values are redacted from what scripts say
+	Target   string            `yaml:"target" json:"target"`                                       // a target expression
+	Layout   string            `yaml:"layout" json:"layout"`                                       // releases, copy or appspec; "releases" when empty
+	Root     string            `yaml:"root" json:"root"`                                           // absolute directory on the minion; {id} is the minion's id
+	Shared   []string          `yaml:"shared" json:"shared"`                                       // paths kept over releases; a trailing / makes a directory
+	Keep     int               `yaml:"keep" json:"keep"`                                           // good releases kept on the minion, the current one included; 5 when zero
+	Hooks    string            `yaml:"hooks" json:"hooks"`                                         // directory in the archive that holds <group>/<Event>[.sh]
+	Copy     *CopyOptions      `yaml:"copy" json:"copy,omitempty"`                                 // of layout copy only
+	Exists   string            `yaml:"file_exists_behavior" json:"file_exists_behavior,omitempty"` // of layout appspec: DISALLOW (when empty), OVERWRITE or RETAIN files in the way
+	RunAs    string            `yaml:"runas" json:"runas"`                                         // user of the hook scripts; the minion's own when empty
+	Env      map[string]string `yaml:"env" json:"env"`                                             // for the hooks
+	Secrets  []string          `yaml:"secrets" json:"secrets,omitempty"`                           // names in Env whose values are redacted from what scripts say
 	Timeout  Duration          `yaml:"timeout" json:"timeout"`
 	Strategy Strategy          `yaml:"strategy" json:"strategy"`
 	Freeze   []Freeze          `yaml:"freeze" json:"freeze,omitempty"` // beside those of the application

@@ -67,6 +67,7 @@ type ReleaseOrder struct {
 	Keep       int               `json:"keep"`
 	Hooks      string            `json:"hooks,omitempty"`
 	Copy       *CopyOptions      `json:"copy,omitempty"`
+	Exists     string            `json:"file_exists_behavior,omitempty"` // of layout appspec; the appspec's own wins
 	RunAs      string            `json:"runas,omitempty"`
 	Env        map[string]string `json:"env,omitempty"`
 	Secrets    []string          `json:"secrets,omitempty"` // names in Env
