@@ -38,8 +38,8 @@ func TestATestOfADeploymentTellsTheChangesAndMakesNone(t *testing.T) {
 			t.Errorf("not told: %s\n%s", want, r.Stdout)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(s.Dir, "web1", "shop")); err == nil {
-		t.Error("its root was made")
+	if _, err := os.Stat(filepath.Join(s.Dir, "web1", "shop", ".brine")); err == nil {
+		t.Error("its root was prepared")
 	}
 	s.Must(0, "deploy", "shop", "production", "--ref", "v1", "--yes")
 	if r := s.Must(0, "deploy", "shop", "production", "--ref", "v1", "--test"); !strings.Contains(r.Stdout, "already at this revision") {
