@@ -91,9 +91,14 @@ func (e *Engine) showStates(ctx context.Context, args *data.Map) (*Answer, error
 	})
 }
 
+// showHighstate gives, as Salt's, what is declared before extend and inverse requisites are in effect.
 func (e *Engine) showHighstate(ctx context.Context, args *data.Map) (*Answer, error) {
 	return e.shown(ctx, args, func(c *call) (any, error) {
-		high, err := c.highest(ctx)
+		mods, err := c.top(ctx)
+		if err != nil {
+			return nil, err
+		}
+		high, err := compile.Tree(ctx, c.source(), mods)
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,8 @@ func TestFunctionsAnswerWithSaltsCodes(t *testing.T) {
 		{"state.show_states", 0, `["common","web.conf","web"]`},
 		{"state.show_sls common", 0, `{"common":{"test":["nop",{"order":10000}],"__sls__":"common","__env__":"base"}}`},
 		{"state.show_low_sls common", 0, `[{"state":"test","name":"common","__sls__":"common","__env__":"base","__id__":"common","order":10000,"fun":"nop"}]`},
+		{"state.show_highstate exclude=web", 0, `{"common":{"test":["nop",{"order":10000}],"__sls__":"common","__env__":"base"},"web":{"test":[{"comment":"hello web"},"succeed_with_changes",{"order":10002}],"__sls__":"web","__env__":"base"},"conf":{"test":[{"require_in":[{"test":"web"}]},"nop",{"order":10001}],"__sls__":"web.conf","__env__":"base"}}`},
+		{"state.show_lowstate exclude=web*", 0, `[{"state":"test","name":"common","__sls__":"common","__env__":"base","__id__":"common","order":10000,"fun":"nop"}]`},
 		{"state.apply nested", 0, "n true"},
 		{"state.apply odd", 2, "x false\nz true"},
 		{"state.apply wbe=1", 1, "bad call: wrong arguments: state.apply does not know wbe; it takes: mods, test, pillar, saltenv, exclude, queue, concurrent, pillarenv, force"},
