@@ -304,7 +304,9 @@ func (s *Shop) Quiet() bool {
 
 // Phase is where a minion is in the newest deployment.
 func (s *Shop) Phase(id string) fleet.Phase {
-	for _, m := range s.Newest().Minions {
+	var d fleet.Deployment // a list does not have where its minions are now
+	_ = s.API(s.T.Context(), "/v1/deployments/"+string(s.Newest().ID), &d)
+	for _, m := range d.Minions {
 		if string(m.Minion) == id {
 			return m.Phase
 		}
