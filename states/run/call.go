@@ -50,7 +50,7 @@ func (r *Runner) result(c *chunk, v state.Verdict, reason, comment string) *Resu
 	return &Result{
 		Result: state.Result{Verdict: v, Reason: reason, Comment: comment},
 		ID:     c.ID, SLS: c.SLS, State: c.State, Fun: fun, Name: c.Name,
-		Start: time.Now(), number: r.next(),
+		Start: time.Now(), number: r.next(), ran: true,
 	}
 }
 
@@ -63,11 +63,10 @@ func (r *Runner) call(ctx context.Context, c *chunk) *Result {
 	}
 	var res *Result
 	if c.prereq { // a look only, which is no run of its own
-		res = &Result{ID: c.ID, SLS: c.SLS, State: c.State, Fun: c.Fun, Name: c.Name, Start: time.Now()}
+		res = &Result{ID: c.ID, SLS: c.SLS, State: c.State, Fun: c.Fun, Name: c.Name, Start: time.Now(), ran: true}
 	} else {
 		res = r.result(c, state.False, "", "")
 	}
-	res.ran = true
 	frozen := *c // what a parallel state sees does not change under it
 	once := func() { r.attempts(ctx, &frozen, f, res) }
 	if parallel, _ := c.Args.Get("parallel"); modules.Truth(parallel) && !c.prereq {

@@ -39,7 +39,7 @@ type Result struct {
 	Duration time.Duration
 
 	number    int  // of the run, which orders the results
-	ran       bool // the function, or its guards, were called: Salt's __state_ran__
+	ran       bool // it was not skipped by onfail or onchanges: Salt's __state_ran__
 	skipWatch bool
 	done      chan struct{} // closed when a parallel state has come to its end; nil for others
 }

@@ -270,6 +270,7 @@ func (r *Runner) failed(c *chunk) {
 
 func (r *Runner) skip(c *chunk, reason, comment string) {
 	res := r.result(c, state.True, reason, comment)
+	res.ran = reason == PrereqUnmet
 	r.running[tagOf(c.Chunk)] = res
 	if c.prereq {
 		c.prereq = false

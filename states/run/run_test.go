@@ -149,6 +149,7 @@ func TestRequisitesDecideAsInSalt(t *testing.T) {
 		"onchanges with test":            {states("a "+change, "b nop onchanges: [test: a]"), options{test: true}, "a null+ test mode\nb true"},
 		"onfail":                         {states("a "+bad, "b nop", "c nop onfail: [test: a]", "d nop onfail: [test: b]", "e nop onfail: [test: a, test: b]"), options{}, "a false state failed\nb true\nc true\nd true onfail unmet\ne true"},
 		"onfail of what could not run":   {states("a "+bad, "b nop require: [test: a]", "c nop onfail: [test: b]"), options{}, "a false state failed\nb false requisite failed\nc true"},
+		"onfail of that and another":     {states("a "+bad, "b nop require: [test: a]", "c nop", "d nop onfail: [test: b, test: c]"), options{}, "a false state failed\nb false requisite failed\nc true\nd true"},
 		"prereq, when something changes": {states("a odd.changes", "b nop prereq: [odd: a]"), options{}, "b true\na true+"},
 		"prereq, when nothing changes":   {states("a nop", "b nop prereq: [test: a]"), options{}, "b true prereq unmet\na true"},
 		"prereq fails":                   {states("b "+bad+" prereq: [odd: a]", "a odd.changes"), options{}, "b false state failed\na null test mode"},
