@@ -27,6 +27,8 @@ type cli struct {
 	noColor bool   // --no-color
 	started bool   // a command has begun: what fails now is no usage error
 
+	stateOutput string // --state-output of run
+
 	master *client
 	json   bool
 	out    palette // for stdout

@@ -13,14 +13,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brine-deploy/brine/cmd/brine/text"
+	"github.com/brine-deploy/brine/pkg/callargs"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/stateoutput"
 )
 
 const runLong = `Run a function on all minions of a target and print what they return, as they return.
 
-ARG is given by place, NAME=VALUE by name. A value that reads as a JSON number, bool, null, list
-or map is one; everything else is text, and so is what cmd.* functions get by place. A command
-that itself looks like NAME=VALUE is given as cmd='NAME=VALUE ...'.
+ARG is given by place, NAME=VALUE by name. A value that reads as a number, bool, null, or a list or
+map in brackets, in JSON or YAML, is one; everything else is text, and so is what cmd.* functions get
+by place. A command that itself looks like NAME=VALUE is given as cmd='NAME=VALUE ...'.
+
+What applies states (state.apply, state.highstate, ...) is shown state by state, with a summary.
 
 A minion that is not connected gets the job if it is back before the timeout. brine jobs tells what
 became of a job, and stops it. A return may be large: cmd.run gives the last 8 MiB of a command's
@@ -42,11 +46,15 @@ func (c *cli) runCommand() *cobra.Command {
   brine run 'web*' cmd.run uptime
   brine run 'G@os:Debian and not web3' cmd.run 'ls -l' cwd=/srv --timeout 5s
   brine run web1 grains.items -o json
-  brine run '*' cmd.run 'apt-get update' --timeout 10m --async`,
+  brine run '*' cmd.run 'apt-get update' --timeout 10m --async
+  brine run 'web*' state.apply nginx test=True --timeout 10m`,
 		Args: positional,
 		RunE: c.connected(func(ctx context.Context, args []string) error {
 			if timeout <= 0 {
 				return usage("", "--timeout is a duration above zero")
+			}
+			if err := stateoutput.Mode(c.stateOutput).Valid(); err != nil {
+				return usage("", "--state-output: %s", err)
 			}
 			call, err := json.Marshal(callOf(args[1], args[2:]))
 			if err != nil {
@@ -57,6 +65,7 @@ func (c *cli) runCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns; a job does not start after it")
+	cmd.Flags().StringVar(&c.stateOutput, "state-output", string(stateoutput.Full), "how much is told of each state: full, terse, mixed or changes")
 	cmd.Flags().BoolVar(&async, "async", false, "print the job's id and do not wait: see brine jobs watch")
 	return cmd
 }
@@ -83,12 +92,15 @@ func callOf(function string, args []string) fleet.Call {
 	return call
 }
 
-// valueOf is the JSON value that arg writes, or arg itself.
+// valueOf is the JSON value that arg writes, or what salt takes it for: True, {a: 1}; else arg itself.
 func valueOf(arg string) any {
-	if strings.HasPrefix(arg, `"`) || !json.Valid([]byte(arg)) {
+	switch {
+	case strings.HasPrefix(arg, `"`):
 		return arg
+	case json.Valid([]byte(arg)):
+		return json.RawMessage(arg)
 	}
-	return json.RawMessage(arg)
+	return callargs.Value(arg)
 }
 
 // tally is how a job went; with --output json it is the last line.
@@ -169,6 +181,9 @@ func (c *cli) printReturn(r fleet.Return) error {
 	head := c.out.good(string(r.Minion) + ":")
 	if r.Outcome != fleet.Succeeded {
 		head = c.out.bad(fmt.Sprintf("%s: %s: %s", r.Minion, r.Outcome, text.Line(r.Reason)))
+	}
+	if report, ok := stateReport(r.Value); ok {
+		return c.printStates(r, report)
 	}
 	lines := []string{head}
 	for _, line := range text.Value(r.Value) {

@@ -18,6 +18,7 @@ func TestArgumentsAreSortedAsSaltDoes(t *testing.T) {
 		{"cmd.run", []string{"cmd=A=1 env", "timeout=5", "empty="}, `{"kwargs":{"cmd":"A=1 env","empty":"","timeout":5}}`},
 		{"cmd.run", []string{"line one\nx=1"}, `{"args":["line one\nx=1"]}`},
 		{"test.arg", []string{"5", "true", "null", "[1, 2]", `{"a": 1}`, `"quoted"`, "1.10.2", "a==b"}, `{"args":[5,true,null,[1,2],{"a":1},"\"quoted\"","1.10.2","a==b"]}`},
+		{"state.apply", []string{"web,db", "test=True", "pillar={a: [1, x]}", "saltenv=dev"}, `{"args":["web,db"],"kwargs":{"pillar":{"a":[1,"x"]},"saltenv":"dev","test":true}}`},
 		{"test.arg", []string{"12345678901234567890"}, `{"args":[12345678901234567890]}`},
 	} {
 		got, err := json.Marshal(callOf(c.function, c.args))
