@@ -81,6 +81,9 @@ func (e Errors) Error() string {
 	return strings.Join(texts, "\n")
 }
 
+// maxErrors bounds how many complaints are told at once.
+const maxErrors = 200
+
 // problems collects what is wrong.
 type problems struct{ all Errors }
 
@@ -92,7 +95,7 @@ func (p *problems) add(class Class, sls string, at *yaml.Node, format string, ar
 		e.Path, e.Line, e.Column, e.Snippet = place.File, place.Line, place.Column, place.Source
 	}
 	same := func(o *Error) bool { return *o == *e }
-	if !slices.ContainsFunc(p.all, same) {
+	if len(p.all) < maxErrors && !slices.ContainsFunc(p.all, same) {
 		p.all = append(p.all, e)
 	}
 }
