@@ -10,9 +10,12 @@ import (
 	"github.com/brine-deploy/brine/pkg/wire"
 )
 
-// publishAtOnce is how many jobs are journalled before they are sent: while the next ones are journalled, these are on
-// their way.
+// publishAtOnce is how many jobs of a deployment are journalled before they are sent: while the next ones are journalled,
+// these are on their way. A person's job is one record for all.
 const publishAtOnce = 1000
+
+// deliverAtOnce is how many jobs are encoded before they are sent.
+const deliverAtOnce = 256
 
 // publish makes jobs durable and sends them to those that are connected; the others get them with their next hello. When
 // it fails, some may have been published; publishing all again adds those that are missing.
@@ -20,10 +23,11 @@ func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, 
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	var of fleet.Deployment
+	atOnce := max(len(jobs), 1)
 	if deployment != nil {
-		of = *deployment
+		of, atOnce = *deployment, publishAtOnce
 	}
-	for part := range slices.Chunk(jobs, publishAtOnce) {
+	for part := range slices.Chunk(jobs, atOnce) {
 		envelopes, err := d.journal.AddJobs(ctx, of.ID, of.App, of.Group, part)
 		if err != nil {
 			return fmt.Errorf("journal jobs: %w", err)
@@ -38,6 +42,15 @@ func (d *dispatcher) publish(ctx context.Context, deployment *fleet.Deployment, 
 
 // deliver signs and sends jobs that are in the journal.
 func (d *dispatcher) deliver(envelopes []journal.Envelope) error {
+	for part := range slices.Chunk(envelopes, deliverAtOnce) {
+		if err := d.deliverPart(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *dispatcher) deliverPart(envelopes []journal.Envelope) error {
 	jobs := make([]fleet.Job, len(envelopes))
 	for i, e := range envelopes {
 		jobs[i] = e.Job

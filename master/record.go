@@ -89,11 +89,10 @@ func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
 			last[b.from] = max(last[b.from], b.ret.RSeq)
 		}
 	}
-	unknown, err := d.journal.Record(ctx, told)
-	if err != nil {
+	if err := d.journal.Accept(ctx, told); err != nil {
 		return fmt.Errorf("journal returns: %w", err)
 	}
-	if unknown > 0 {
+	if unknown := d.journal.Unknown(); unknown > 0 {
 		d.log.Warn("returns of unknown jobs dropped", "count", unknown)
 	}
 	for _, b := range batch {

@@ -90,8 +90,11 @@ func (j *Journal) Refuse(ctx context.Context, id fleet.MinionID, seq uint64, rea
 // it before anything is published to the minion as to one that is not connected.
 func (j *Journal) Disconnected(ctx context.Context, id fleet.MinionID) (err error) {
 	defer wrap(&err, "note that minion %s is gone", id)
+	if err := j.front.catchUpOn(ctx, id); err != nil {
+		return err
+	}
 	const sent = ` minion = ? AND delivered = 0 AND NOT unsure`
-	n, err := one(ctx, j, column[int], `SELECT COUNT(*) FROM deliveries WHERE`+sent, id)
+	n, err := one(ctx, j.tables(), column[int], `SELECT COUNT(*) FROM deliveries WHERE`+sent, id)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -105,7 +108,10 @@ func (j *Journal) Disconnected(ctx context.Context, id fleet.MinionID) (err erro
 // may have got without the master's knowing. What is too late for it ends as expired.
 func (j *Journal) Arrived(ctx context.Context, id fleet.MinionID, now time.Time) (due Due, err error) {
 	defer wrap(&err, "list jobs of minion %s", id)
-	open, err := all(ctx, j, readOpen, openColumns+` WHERE d.minion = ? AND d.delivered = 0 ORDER BY d.seq`, id)
+	if err := j.front.catchUpOn(ctx, id); err != nil {
+		return due, err
+	}
+	open, err := all(ctx, j.tables(), readOpen, openColumns+` WHERE d.minion = ? AND d.delivered = 0 ORDER BY d.seq`, id)
 	if err != nil {
 		return due, err
 	}
@@ -120,7 +126,7 @@ func (j *Journal) Arrived(ctx context.Context, id fleet.MinionID, now time.Time)
 			due.Jobs = append(due.Jobs, d.Envelope)
 		}
 	}
-	due.Kill, err = all(ctx, j, func(scan scanner) (o Order, err error) {
+	due.Kill, err = all(ctx, j.tables(), func(scan scanner) (o Order, err error) {
 		o.Minion = id
 		return o, scan(&o.Job, &o.By)
 	}, `SELECT d.job, d.killer FROM deliveries AS d WHERE d.minion = ? AND d.killer <> '' AND `+running+` ORDER BY d.seq`, id)

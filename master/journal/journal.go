@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -29,6 +30,8 @@ var ErrNotFound = errors.New("not in the journal")
 type Journal struct {
 	w, r    *sql.DB
 	dialect Dialect
+	front   *front        // nil while the journal is being opened
+	unknown atomic.Uint64 // see Unknown
 
 	numbering sync.Mutex                // held while jobs are added
 	numbers   map[fleet.MinionID]uint64 // guarded by numbering; the last that each minion's jobs got
@@ -45,24 +48,36 @@ type Dialect struct {
 
 // New makes a Journal of an open database and brings its schema up to date. All writes go through w, which must be
 // limited to one connection; r may have many and may be the same. The journal owns both from now on, also after an error.
-func New(ctx context.Context, w, r *sql.DB, d Dialect) (*Journal, error) {
+// What is accepted and not yet in the database is in files whose paths begin with log: they belong to the journal.
+func New(ctx context.Context, w, r *sql.DB, d Dialect, log string) (*Journal, error) {
 	j := &Journal{w: w, r: r, dialect: d, changed: make(chan struct{})}
-	err := j.write(ctx, j.prepare)
-	if err == nil {
-		err = j.readNumbers(ctx)
-	}
-	if err != nil {
+	if err := j.open(ctx, log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
 	}
 	return j, nil
 }
 
-// prepare migrates the schema and doubts what may no longer be true after a restart.
-func (j *Journal) prepare(ctx context.Context, t *tx) error {
-	if err := t.migrate(ctx); err != nil {
+func (j *Journal) open(ctx context.Context, log string) error {
+	if err := j.write(ctx, func(ctx context.Context, t *tx) error { return t.migrate(ctx) }); err != nil {
 		return err
 	}
-	// Whoever was connected may have got what was sent to it.
+	filled, err := one(ctx, j, column[uint64], `SELECT n FROM filled`)
+	if err != nil {
+		return err
+	}
+	front := newFront(log, filled, j.fillIn)
+	if err := front.replay(); err != nil {
+		return err
+	}
+	j.front = front
+	if err := j.write(ctx, doubt); err != nil {
+		return err
+	}
+	return j.readNumbers(ctx)
+}
+
+// doubt what may no longer be true after a restart: whoever was connected may have got what was sent to it.
+func doubt(ctx context.Context, t *tx) error {
 	_, err := t.exec(ctx, `UPDATE deliveries SET unsure = TRUE
 		WHERE delivered = 0 AND minion IN (SELECT id FROM minions WHERE connected)`)
 	return err
@@ -81,7 +96,41 @@ func (j *Journal) readNumbers(ctx context.Context) error {
 }
 
 // Close waits for what is running and closes the database. Nothing may be called after it.
-func (j *Journal) Close() error { return errors.Join(j.r.Close(), j.w.Close()) }
+func (j *Journal) Close() error {
+	var err error
+	if j.front != nil {
+		err = j.front.close()
+	}
+	return errors.Join(err, j.r.Close(), j.w.Close())
+}
+
+// fillIn puts what was accepted into the tables.
+func (j *Journal) fillIn(batch []*entry) error {
+	unknown := 0
+	err := j.commit(context.Background(), func(ctx context.Context, t *tx) error {
+		for _, e := range batch {
+			if err := t.enter(ctx, e); err != nil {
+				return err
+			}
+			unknown += e.unknown
+		}
+		_, err := t.exec(ctx, `UPDATE filled SET n = ?`, batch[len(batch)-1].n)
+		return err
+	})
+	if err == nil {
+		j.unknown.Add(uint64(unknown))
+	}
+	return err
+}
+
+// enter puts one entry into the tables.
+func (t *tx) enter(ctx context.Context, e *entry) (err error) {
+	if e.jobs != nil {
+		return t.issue(ctx, e.jobs)
+	}
+	e.unknown, err = t.record(ctx, e.told, e.at)
+	return err
+}
 
 // rebind writes a query's placeholders as the database wants them. No query of this package has a ? for anything else.
 func (d Dialect) rebind(query string) string {

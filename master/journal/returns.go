@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brine-deploy/brine/pkg/appendlog"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -14,38 +15,69 @@ type Told struct {
 	Minions []fleet.Minion // see SaveMinion
 	Acks    []Ack
 	Returns []fleet.Return
+	Texts   [][]byte // the JSON of each of Returns, where it is at hand; it may name another minion
 }
 
-// Record writes down what minions tell, in one transaction and in the order of Told's fields. What the parts of returns tell
-// is in the log: MinionEvent for its Event, JobReturned for the last part. A part that was recorded before changes
-// nothing, and neither does a second last part: that of a minion that died after it had spooled the first. A part of a job
-// that its minion was never given is kept out; unknown counts those, and they may be acknowledged like the others.
+// Accept writes down what minions tell, in the order of Told's fields. What the parts of returns tell is in the log:
+// MinionEvent for its Event, JobReturned for the last part. A part that was recorded before changes nothing, and neither
+// does a second last part: that of a minion that died after it had spooled the first. A part of a job that its minion was
+// never given is kept out, and may be acknowledged like the others: see Unknown.
+func (j *Journal) Accept(ctx context.Context, told Told) (err error) {
+	defer wrap(&err, "accept returns")
+	_, err = j.accept(ctx, &entry{at: time.Now(), told: told})
+	return err
+}
+
+// Record is Accept that waits until the tables have it, and counts what was kept out.
 func (j *Journal) Record(ctx context.Context, told Told) (unknown int, err error) {
 	defer wrap(&err, "record returns")
-	err = j.write(ctx, func(ctx context.Context, t *tx) error {
-		now := time.Now()
-		for _, m := range told.Minions {
-			if err := t.saveMinion(ctx, m); err != nil {
-				return fmt.Errorf("minion %s: %w", m.ID, err)
-			}
+	e, err := j.accept(ctx, &entry{at: time.Now(), told: told})
+	if err == nil {
+		err = j.catchUp(context.WithoutCancel(ctx))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return e.unknown, nil
+}
+
+// Unknown counts the parts that were kept out since the last call.
+func (j *Journal) Unknown() uint64 { return j.unknown.Swap(0) }
+
+// accept commits an entry, by the log in front of the tables unless it is too large for that.
+func (j *Journal) accept(ctx context.Context, e *entry) (*entry, error) {
+	record, err := e.encode()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(record) > appendlog.MaxRecord:
+		return e, j.write(ctx, func(ctx context.Context, t *tx) error { return t.enter(ctx, e) })
+	default:
+		return e, j.front.accept(ctx, e, record)
+	}
+}
+
+func (t *tx) record(ctx context.Context, told Told, now time.Time) (unknown int, err error) {
+	for _, m := range told.Minions {
+		if err := t.saveMinion(ctx, m); err != nil {
+			return 0, fmt.Errorf("minion %s: %w", m.ID, err)
 		}
-		for _, a := range told.Acks {
-			if err := t.delivered(ctx, a, now); err != nil {
-				return fmt.Errorf("acknowledgement of job %d by minion %s: %w", a.Seq, a.Minion, err)
-			}
+	}
+	for _, a := range told.Acks {
+		if err := t.delivered(ctx, a, now); err != nil {
+			return 0, fmt.Errorf("acknowledgement of job %d by minion %s: %w", a.Seq, a.Minion, err)
 		}
-		for _, r := range told.Returns {
-			known, err := t.recordReturn(ctx, r)
-			if err != nil {
-				return fmt.Errorf("part %d of job %s of minion %s: %w", r.Part, r.Job, r.Minion, err)
-			}
-			if !known {
-				unknown++
-			}
+	}
+	for _, r := range told.Returns {
+		known, err := t.recordReturn(ctx, r)
+		if err != nil {
+			return 0, fmt.Errorf("part %d of job %s of minion %s: %w", r.Part, r.Job, r.Minion, err)
 		}
-		return nil
-	})
-	return unknown, err
+		if !known {
+			unknown++
+		}
+	}
+	return unknown, nil
 }
 
 // Returns gives the last parts of a job's returns, in the order in which they came.

@@ -24,9 +24,23 @@ type tx struct {
 	released map[fleet.JobID]int
 }
 
-// write runs do in a transaction of its own. It is the one place where changes are committed: a group commit, several
-// do in one transaction with a savepoint each, would be made here.
+// write runs do in a transaction of its own, which sees all that was accepted before.
 func (j *Journal) write(ctx context.Context, do func(context.Context, *tx) error) error {
+	if err := j.catchUp(ctx); err != nil {
+		return err
+	}
+	return j.commit(ctx, do)
+}
+
+func (j *Journal) catchUp(ctx context.Context) error {
+	if j.front == nil {
+		return nil
+	}
+	return j.front.catchUp(ctx)
+}
+
+// commit runs do in a transaction of its own. It is the one place where the tables change.
+func (j *Journal) commit(ctx context.Context, do func(context.Context, *tx) error) error {
 	conn, err := j.w.Conn(ctx)
 	if err != nil {
 		return err
@@ -119,10 +133,22 @@ func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 }
 
 func (j *Journal) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := j.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return j.tables().query(ctx, query, args...)
+}
+
+// tables reads what is in the tables, whatever else was accepted.
+type tables struct{ *Journal }
+
+func (j *Journal) tables() tables { return tables{j} }
+
+func (j tables) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return j.r.QueryContext(ctx, j.dialect.rebind(query), args...)
 }
 
-// querier is a Journal, which reads what is committed, or a transaction.
+// querier is a Journal, which reads what is committed, its tables, or a transaction.
 type querier interface {
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }

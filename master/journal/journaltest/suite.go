@@ -34,6 +34,7 @@ func Suite(t *testing.T, fresh func(*testing.T) func() (*journal.Journal, error)
 		"A revision is found by what it was built from":              revisions,
 		"A group goes back to the target before":                     targets,
 		"The log has no gaps and follows the commits":                logOrder,
+		"What was accepted is seen by all that comes after":          accepted,
 		"What was written is there after reopening":                  reopen,
 		"A change whose turn does not come in time is not begun":     turn,
 		"A part of the log is read by deployment and by a cursor":    cursors,
@@ -539,6 +540,63 @@ func turn(t *testing.T, f *fixture) {
 	info, err := f.Job(t.Context(), "j1")
 	check(t, err)
 	same(t, len(info.Minions), len(jobs))
+}
+
+// accepted is about what is committed before the tables have it.
+func accepted(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	const minions, rounds = 120, 5
+	for n := range rounds {
+		jobs := copies(fleet.JobID(fmt.Sprint("j", n)), minions)
+		list, err := f.AddJobs(ctx, "", "", "", jobs)
+		check(t, err)
+		again, err := f.AddJobs(ctx, "", "", "", jobs[:2])
+		check(t, err)
+		same(t, again, list[:2])
+		var told journal.Told
+		for i, e := range list {
+			if e.Seq != uint64(n)+1 {
+				t.Fatalf("round %d has number %d", n, e.Seq)
+			}
+			told.Acks = append(told.Acks, journal.Ack{Minion: e.Job.Minion, Seq: e.Seq})
+			if i%2 == 0 {
+				told.Returns = append(told.Returns, fleet.Return{Job: e.Job.ID, Minion: e.Job.Minion, Last: true, Outcome: fleet.Succeeded})
+			}
+		}
+		due, err := f.Arrived(ctx, list[7].Job.Minion, time.Now())
+		check(t, err)
+		same(t, due.Jobs, list[7:8])
+		check(t, f.Accept(ctx, told))
+		due, err = f.Arrived(ctx, list[7].Job.Minion, time.Now())
+		check(t, err)
+		same(t, len(due.Jobs), 0)
+		check(t, f.Accept(ctx, told)) // sent twice, recorded once
+		switch n % 3 {
+		case 0:
+			f.reopen(t)
+		case 1:
+			check(t, f.Append(ctx, fleet.Record{Message: "after them"}))
+		}
+		got, err := f.Returns(ctx, list[0].Job.ID)
+		check(t, err)
+		same(t, len(got), minions/2)
+	}
+	records, err := f.After(ctx, 0, 1<<20)
+	check(t, err)
+	var messages []uint64
+	for i, r := range records {
+		same(t, r.Seq, uint64(i)+1)
+		if r.Message != "" {
+			messages = append(messages, r.Seq)
+		}
+	}
+	same(t, messages, []uint64{2*minions/2 + 1, 5*minions/2 + 2})
+	told := journal.Told{Returns: []fleet.Return{{Job: "never", Minion: "web0001", Last: true}}}
+	check(t, f.Accept(ctx, told))
+	_, err = f.End(ctx)
+	check(t, err)
+	same(t, f.Unknown(), 1)
+	same(t, f.Unknown(), 0)
 }
 
 // copies are one job for n minions.

@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// recordForEver records a batch for one more job after the other, and prints the job's number after the commit.
+// recordForEver accepts a batch for one more job after the other, and prints the job's number after the commit. Every fifth
+// is in the tables by then.
 func recordForEver(path string) error {
 	j, err := sqlite.Open(path)
 	if err != nil {
@@ -49,7 +50,13 @@ func recordForEver(path string) error {
 		if _, err := j.AddJobs(ctx, "", "", "", []fleet.Job{job}); err != nil {
 			return err
 		}
-		if _, err := j.Record(ctx, journal.Told{Returns: batch(id)}); err != nil {
+		told := journal.Told{Acks: []journal.Ack{{Minion: "web1", Seq: uint64(n) + 1}}, Returns: batch(id)}
+		if n%5 == 0 {
+			_, err = j.Record(ctx, told)
+		} else {
+			err = j.Accept(ctx, told)
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -130,6 +137,37 @@ func inspect(t *testing.T, j *journal.Journal, recorded int) {
 	}
 	if _, err := j.Return(t.Context(), fleet.JobID(strconv.Itoa(recorded)), "web1"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNothingIsLeftOfTheLogOnceTheTablesHaveIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	killAfter(t, path, 12)
+	segments := func() []string {
+		found, err := filepath.Glob(path + "-log-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if len(segments()) == 0 {
+		t.Fatal("the victim had no log")
+	}
+	j, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := segments(); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+	if err := j.Accept(t.Context(), journal.Told{Acks: []journal.Ack{{Minion: "web1", Seq: 1}}}); err != nil {
+		t.Error(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := segments(); len(left) > 0 {
+		t.Errorf("%v are left", left)
 	}
 }
 

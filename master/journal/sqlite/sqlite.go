@@ -19,7 +19,7 @@ import (
 const readers = 4
 
 // Open opens the journal in the file path, and makes it if it does not exist: mode 0600, in a directory of mode 0700. The
-// files path-wal and path-shm belong to it.
+// files path-wal and path-shm belong to it, and so do those whose names begin with path-log-.
 func Open(path string) (*journal.Journal, error) {
 	if err := secure(path); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -32,7 +32,7 @@ func Open(path string) (*journal.Journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), w.Close())
 	}
-	j, err := journal.New(context.Background(), w, r, journal.Dialect{Blob: "BLOB"})
+	j, err := journal.New(context.Background(), w, r, journal.Dialect{Blob: "BLOB"}, path+"-log-")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
