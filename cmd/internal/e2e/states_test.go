@@ -46,7 +46,7 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 		return strings.TrimSpace(string(text))
 	}
 
-	s.Must(0, "run", "N@ours", "state.highstate", "test=true")
+	s.Must(0, "run", "N@ours", "state.highstate", "test=True")
 	if left, err := os.ReadDir(target); err != nil || len(left) > 0 {
 		t.Errorf("test=true made %v, %v", left, err)
 	}
@@ -83,7 +83,9 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 	if told := s.Must(1, "pillar", "web2"); !strings.Contains(told.Stderr, "broken.sls:1") {
 		t.Errorf("an operator is not told: %s", told.Stderr)
 	}
-	s.Must(0, "run", "web1", "state.apply", "web")
+	if out := s.Must(0, "run", "web1", "state.apply", "web", "test=False").Stdout; !strings.Contains(out, "Summary for web1") || !strings.Contains(out, "Succeeded: 2") {
+		t.Errorf("not in Salt's form: %s", out)
+	}
 
 	if out := s.Must(0, "doc", "state.apply", "--no-color").Stdout; !strings.Contains(out, "test=True") {
 		t.Errorf("brine doc: %s", out)
