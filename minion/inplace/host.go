@@ -14,6 +14,20 @@ type Host struct{}
 
 var _ appspec.Host = Host{}
 
+// CheckRevision looks for what is wrong with an install on any host: a revision that contradicts itself. tree has its files.
+func CheckRevision(spec *appspec.Spec, tree *os.Root) error {
+	_, err := appspec.NewPlan(spec, tree.FS(), nowhere{}, nil, appspec.Disallow)
+	return err
+}
+
+// nowhere is a host on which nothing is.
+type nowhere struct{}
+
+func (nowhere) Lstat(string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }
+func (nowhere) Stat(string) (fs.FileInfo, error)  { return nil, fs.ErrNotExist }
+func (nowhere) Names(string) ([]string, error)    { return nil, fs.ErrNotExist }
+func (nowhere) Real(name string) string           { return name }
+
 // Lstat is os.Lstat.
 func (Host) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 

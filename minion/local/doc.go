@@ -15,6 +15,6 @@
 //
 // Validate, take the bundle, parse, check: all that can be known is known before the first script runs, so that bad input
 // stops nothing. Then the events. A conflict with what is on the host, or a user that is missing, is looked for before the
-// first script too, unless a script that runs before Install might be about to mend it; then it is looked for right before
-// Install touches anything.
+// first script too, unless the revision has scripts of its own that run before Install and might be about to mend it; then it
+// is looked for right before Install touches anything.
 package local

@@ -169,6 +169,9 @@ func (d *deployment) check() error {
 	if err := d.checkScripts(); err != nil {
 		return err
 	}
+	if err := inplace.CheckRevision(d.next.spec, d.next.root); err != nil {
+		return conflict(err)
+	}
 	if d.scriptsBeforeInstall() {
 		return nil
 	}
@@ -202,6 +205,7 @@ func (d *deployment) checkScripts() error {
 	return nil
 }
 
+// scriptsBeforeInstall reports whether the new revision runs any: they may be about to clear the way, or to make a user.
 func (d *deployment) scriptsBeforeInstall() bool {
 	downloaded := false
 	for _, event := range d.options.order() {
@@ -209,7 +213,7 @@ func (d *deployment) scriptsBeforeInstall() bool {
 			return false
 		}
 		downloaded = downloaded || event == fleet.DownloadBundle
-		if _, scripts := d.scripts(event, downloaded); len(scripts) > 0 {
+		if rev, scripts := d.scripts(event, downloaded); rev == d.next && len(scripts) > 0 {
 			return true
 		}
 	}
@@ -220,9 +224,14 @@ func (d *deployment) plan() (*appspec.Plan, error) {
 	exists := cmp.Or(d.next.spec.Exists, appspec.Exists(d.options.Exists))
 	plan, err := d.install.Plan(d.next.spec, d.next.root, exists)
 	if err != nil {
-		return nil, &failure{phase: Install, event: fleet.Install, code: UnknownError, err: err}
+		return nil, conflict(err)
 	}
 	return plan, nil
+}
+
+// conflict is a failure of Install, whenever it is found.
+func conflict(err error) error {
+	return &failure{phase: Install, event: fleet.Install, code: UnknownError, err: err}
 }
 
 func (d *deployment) event(ctx context.Context, event fleet.LifecycleEvent) error {
@@ -253,21 +262,18 @@ func (d *deployment) event(ctx context.Context, event fleet.LifecycleEvent) erro
 
 // installFiles is the event Install. The revision counts as installed from its end on, whatever its scripts do later.
 func (d *deployment) installFiles(ctx context.Context) error {
-	fail := func(err error) error {
-		return &failure{phase: Install, event: fleet.Install, code: UnknownError, err: err}
-	}
 	if err := inplace.CheckPermissions(d.next.spec); err != nil {
-		return fail(err)
+		return conflict(err)
 	}
 	plan, err := d.plan()
 	if err != nil {
 		return err
 	}
 	if err := d.install.Run(ctx, plan, d.next.root); err != nil {
-		return fail(fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; ")))
+		return conflict(fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	if err := d.state.setLast(last{Deployment: d.result.Deployment, Appspec: d.next.appspec}); err != nil {
-		return fail(err)
+		return conflict(err)
 	}
 	return nil
 }

@@ -91,18 +91,19 @@ func TestBadInputStopsNothing(t *testing.T) {
 		"source outside":       {"files: [{source: ../x, destination: $}]", local.Parse, "leads outside of the revision"},
 		"bad mode":             {files + "permissions: [{object: $, mode: 888}]", local.Parse, "contains an invalid character (8)"},
 		"two sources":          {"files: [{source: app, destination: $}, {source: app, destination: $}]", local.Install, "specifies two source files"},
+		"in the way":           {"files: [{source: app, destination: $/x}]", local.Install, "already exists at this location"},
+		"unknown owner":        {files + "permissions: [{object: $, owner: nosuchuser_zz}]", local.Parse, "can't find user for nosuchuser_zz"},
 		"relative":             {"files: [{source: app, destination: srv}]", local.Parse, "must be an absolute path"},
 		"contradicting itself": {files + "permissions: [{object: $, mode: 600}, {object: $/a, mode: 600}]", local.Install, "more than once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			h.mustDeploy(h.bundle(files, map[string]string{"app/a": "1"})) // it has no scripts that could mend anything
+			must(t, os.MkdirAll(filepath.Join(h.dir, "srv/x"), 0o755))
+			must(t, os.WriteFile(filepath.Join(h.dir, "srv/x/a"), nil, 0o600))
+			h.mustDeploy(h.bundle(files, map[string]string{"app/a": "1"}))
 			if r := h.deploy(local.Options{Bundle: h.bundle(c.spec, map[string]string{"app/a": "2", "s/h": script})}); r.OK || r.Phase != c.phase ||
 				!strings.Contains(r.Message, c.want) || len(r.Hooks) > 0 || h.read("a") != "1" {
 				t.Errorf("%+v, a is %q", r, h.read("a"))
-			}
-			if c.phase != local.Parse {
-				return
 			}
 			h.mustDeploy(h.bundle(stop, map[string]string{"app/a": "3", "s/h": script}))
 			if r := h.deploy(local.Options{Bundle: h.bundle(c.spec, map[string]string{"app/a": "4", "s/h": script})}); len(r.Hooks) > 0 || h.read("a") != "3" {

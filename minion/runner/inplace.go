@@ -56,7 +56,7 @@ func (placing) installation(d *deploy) inplace.Installation {
 	}
 }
 
-// check looks at the host too, unless a script that comes before Install may be about to change it.
+// check looks at the host too, unless a script of BeforeInstall may be about to change it.
 func (p placing) check(d *deploy, tree *os.Root) error {
 	spec, err := appspec.Load(tree.FS())
 	if err != nil {
@@ -65,8 +65,11 @@ func (p placing) check(d *deploy, tree *os.Root) error {
 	if len(spec.Files) == 0 && len(spec.Permissions) == 0 && len(spec.Hooks) == 0 {
 		return errors.New("layout appspec: the archive has no appspec.yml, or one that does nothing")
 	}
-	mends, err := p.scriptsBefore(d, tree)
-	if err != nil || mends {
+	if err := inplace.CheckRevision(spec, tree); err != nil {
+		return err
+	}
+	next, _, err := readScripts(tree, &record{Hooks: d.order.Hooks, Group: d.order.Group}, d.order)
+	if err != nil || len(next[fleet.BeforeInstall]) > 0 {
 		return err
 	}
 	if err := inplace.CheckPermissions(spec); err != nil {
@@ -74,16 +77,6 @@ func (p placing) check(d *deploy, tree *os.Root) error {
 	}
 	_, err = p.plan(d, spec, tree)
 	return err
-}
-
-// scriptsBefore reports whether scripts are run between now and Install.
-func (placing) scriptsBefore(d *deploy, tree *os.Root) (bool, error) {
-	next, _, err := readScripts(tree, &record{Hooks: d.order.Hooks, Group: d.order.Group}, d.order)
-	if err != nil || len(next[fleet.BeforeInstall]) > 0 || d.old == nil {
-		return len(next[fleet.BeforeInstall]) > 0, err
-	}
-	old, err := d.scriptsOf(d.old)
-	return len(old[fleet.BeforeBlockTraffic])+len(old[fleet.AfterBlockTraffic])+len(old[fleet.ApplicationStop]) > 0, err
 }
 
 func (p placing) plan(d *deploy, spec *appspec.Spec, tree *os.Root) (*appspec.Plan, error) {
