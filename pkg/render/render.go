@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/modules"
@@ -151,6 +152,17 @@ func complaint(file string, err error) *Error {
 	return &Error{Class: class, File: e.File, Line: e.Line, Column: e.Column, Message: e.Message, Snippet: e.Snippet, Err: e}
 }
 
+// The tables are made once; nobody changes them.
+var (
+	allFilters = sync.OnceValue(func() map[string]jinja.Builtin { return with(jinja.Filters(), filters.All()) })
+	allTests   = sync.OnceValue(func() map[string]jinja.Builtin { return with(jinja.Tests(), filters.Tests()) })
+)
+
+func with(own, more map[string]jinja.Builtin) map[string]jinja.Builtin {
+	maps.Copy(own, more)
+	return own
+}
+
 // converter counts what is made of grains and pillar, which templates are not charged for.
 func converter(ctx context.Context) *py.Run { return py.NewRun(ctx, 1<<30, 1<<32, 1000) }
 
@@ -161,15 +173,13 @@ func (r *Renderer) environment(ctx context.Context, src Source) *jinja.Environme
 	}
 	env := &jinja.Environment{
 		Options: r.options(src.SLS != ""),
-		Filters: jinja.Filters(), Tests: jinja.Tests(), Globals: jinja.Globals(),
+		Filters: allFilters(), Tests: allTests(), Globals: jinja.Globals(),
 		Lenient: truth(r.Env.Opts, "allow_undefined"),
 		Limits: jinja.Limits{
 			Steps: orElse(r.Limits.Steps, 50_000_000), Output: orElse(r.Limits.Output, 64<<20),
 			Memory: orElse(r.Limits.Memory, 512<<20), Depth: orElse(r.Limits.Depth, 200),
 		},
 	}
-	maps.Copy(env.Filters, filters.All())
-	maps.Copy(env.Tests, filters.Tests())
 	values := converter(ctx)
 	late := func(m *data.Map, typ string) func() any {
 		var d *py.Dict // one for all templates, so that they see each other's changes

@@ -103,7 +103,7 @@ func (m *macro) defaults(inner *frame) {
 	first := len(m.Params) - len(m.Defaults)
 	for i, p := range m.Params {
 		switch {
-		case slices.Contains(inner.scope.names, p):
+		case inner.scope.has(p):
 		case i >= first:
 			inner.scope.set(p, m.in.eval(inner, m.Defaults[i-first]))
 		default:

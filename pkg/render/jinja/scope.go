@@ -10,28 +10,42 @@ import (
 
 // scope has the names of a loop, a macro, a with or a block.
 type scope struct {
-	up     *scope
-	names  []string
-	values []any
+	up   *scope
+	vars []variable
+}
+
+type variable struct {
+	name  string
+	value any
 }
 
 func (s *scope) get(name string) (any, bool) {
 	for ; s != nil; s = s.up {
-		for i, n := range s.names {
-			if n == name {
-				return s.values[i], true
+		for i := range s.vars {
+			if s.vars[i].name == name {
+				return s.vars[i].value, true
 			}
 		}
 	}
 	return nil, false
 }
 
+// has reports whether the scope itself has a name.
+func (s *scope) has(name string) bool {
+	return slices.ContainsFunc(s.vars, func(v variable) bool { return v.name == name })
+}
+
 func (s *scope) set(name string, v any) {
-	if i := slices.Index(s.names, name); i >= 0 {
-		s.values[i] = v
-		return
+	for i := range s.vars {
+		if s.vars[i].name == name {
+			s.vars[i].value = v
+			return
+		}
 	}
-	s.names, s.values = append(s.names, name), append(s.values, v)
+	if s.vars == nil {
+		s.vars = make([]variable, 0, 3)
+	}
+	s.vars = append(s.vars, variable{name, v})
 }
 
 // layer has names that a template gets from outside.
@@ -108,9 +122,9 @@ func (f *frame) locals() *layer {
 	}
 	all := map[string]any{}
 	for s := f.scope; s != nil; s = s.up {
-		for i, n := range s.names {
-			if _, shadowed := all[n]; !shadowed {
-				all[n] = s.values[i]
+		for _, v := range s.vars {
+			if _, shadowed := all[v.name]; !shadowed {
+				all[v.name] = v.value
 			}
 		}
 	}

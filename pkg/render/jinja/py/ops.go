@@ -1,6 +1,7 @@
 package py
 
 import (
+	"cmp"
 	"math"
 	"math/big"
 	"strings"
@@ -411,6 +412,11 @@ func equalDicts(r *Run, a, b *Dict, depth int) bool {
 
 // compareNumbers gives -1, 0 or 1, and false when one is no number.
 func compareNumbers(a, b any) (int, bool) {
+	if m, ok := asInt(a); ok {
+		if n, ok := asInt(b); ok {
+			return cmp.Compare(m, n), true
+		}
+	}
 	p, pInt := toBig(a)
 	q, qInt := toBig(b)
 	if pInt && qInt {

@@ -55,6 +55,7 @@ type lexer struct {
 	tokens []token
 	open   []byte // the brackets that are to be closed
 	fresh  bool   // the last tag ended a line
+	next   [3]int // where each kind of tag begins next
 
 	counted     int // how far pos has counted
 	line, start int // its line, and where that begins
@@ -92,20 +93,32 @@ func (l *lexer) emit(typ, text string, value any, offset int) {
 	l.tokens = append(l.tokens, token{typ: typ, text: text, value: value, pos: l.pos(offset)})
 }
 
+// find gives where a marker stands next, or the end. It looks only once at each part of the text.
+func (l *lexer) find(n int, marker string) int {
+	if l.next[n] < l.at || l.at == 0 {
+		i := strings.Index(l.src[l.at:], marker)
+		if i < 0 {
+			i = len(l.src) - l.at
+		}
+		l.next[n] = l.at + i
+	}
+	return l.next[n]
+}
+
 // root reads text up to a tag, and the tag.
 func (l *lexer) root() {
 	rest := l.src[l.at:]
-	first, kind := -1, ""
+	first, kind := len(rest), ""
 	marker := ""
-	for _, m := range []struct{ marker, kind string }{
+	for n, m := range []struct{ marker, kind string }{
 		{l.VariableStart, "variable"}, {l.BlockStart, "block"}, {l.CommentStart, "comment"},
 	} {
-		i := strings.Index(rest, m.marker)
-		if i >= 0 && (first < 0 || i < first || i == first && len(m.marker) > len(marker)) {
+		i := l.find(n, m.marker) - l.at
+		if i < first || i == first && i < len(rest) && len(m.marker) > len(marker) {
 			first, kind, marker = i, m.kind, m.marker
 		}
 	}
-	if first < 0 {
+	if first == len(rest) {
 		l.emit("data", rest, nil, l.at)
 		l.at = len(l.src)
 		return
