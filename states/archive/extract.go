@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -144,9 +145,9 @@ func (x *extraction) finish() error {
 			return fmt.Errorf("extract %s: %w", e.raw, err)
 		}
 	}
-	for i := len(x.dirs) - 1; i >= 0; i-- {
-		if err := x.dress(x.dirs[i]); err != nil {
-			return fmt.Errorf("extract %s: %w", x.dirs[i].raw, err)
+	for _, e := range slices.Backward(x.dirs) {
+		if err := x.dress(e); err != nil {
+			return fmt.Errorf("extract %s: %w", e.raw, err)
 		}
 	}
 	return nil

@@ -286,7 +286,7 @@ func visitZip(f *zip.File, visit func(entry, io.Reader) error) error {
 
 // contents are the names of an archive's entries as Salt lists them: directories end in a slash.
 type contents struct {
-	dirs, files, links, names         []string
+	dirs, files, links                []string
 	topDirs, topFiles, topLinks, seen []string
 }
 

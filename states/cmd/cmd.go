@@ -10,9 +10,9 @@ import (
 )
 
 var common = []string{ //nolint:gochecknoglobals // a table
-	"cwd", "root", "runas", "group", "password", "shell", "env", "prepend_path", "stateful", "output_loglevel", "hide_output", "timeout",
-	"ignore_timeout", "use_vt", "success_retcodes", "success_stdout", "success_stderr", "umask", "bg", "python_shell", "runas_redirect", "clean_env",
-	"rstrip", "raise_err", "success", "saltenv",
+	"cwd", "runas", "group", "password", "shell", "env", "prepend_path", "stateful", "output_loglevel", "hide_output", "timeout",
+	"ignore_timeout", "use_vt", "success_retcodes", "success_stdout", "success_stderr", "umask", "bg", "python_shell", "clean_env",
+	"rstrip", "raise_err", "saltenv",
 }
 
 // States are the functions of the family.

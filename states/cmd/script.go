@@ -97,7 +97,7 @@ func runScript(ctx context.Context, c *state.Call) state.Result {
 	if err != nil {
 		return args.Failed("Unable to fetch script %s: %v", source, err)
 	}
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }()
 	m.line = c.Name
 	changes, ok := m.run(ctx, append(m.interpreter(path), argv...))
 	return m.judge(changes, ok, fmt.Sprintf("Command '%s' run", c.Name))

@@ -48,7 +48,7 @@ func strays(dir string, keep map[string]bool, exclude *pattern, all bool) []stri
 	var found, dirs []string
 	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || path == dir {
-			return nil
+			return nil //nolint:nilerr // what cannot be read stays
 		}
 		rel := strings.TrimPrefix(path, dir+"/")
 		switch {

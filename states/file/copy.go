@@ -123,7 +123,7 @@ func renameOver(name string, put func(temp string) error) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	temp := filepath.Join(dir, "new")
 	if err := put(temp); err != nil {
 		return err

@@ -89,7 +89,7 @@ func (l *lineEdit) apply() ([]string, error) {
 	case "ensure":
 		return l.ensure()
 	}
-	return nil, fmt.Errorf("Unknown mode: %q", l.mode) //nolint:staticcheck // Salt's words
+	return nil, fmt.Errorf("Unknown mode: %q", l.mode) //nolint:staticcheck,revive // Salt's words
 }
 
 // where gives the lines that an expression is found in.
@@ -115,13 +115,13 @@ func (l *lineEdit) one(re *regex.Regexp, what string) (int, error) {
 	}
 	switch len(at) {
 	case 0:
-		return 0, fmt.Errorf("Found no expected occurrences in %q expression", what) //nolint:staticcheck // Salt's words
+		return 0, fmt.Errorf("Found no expected occurrences in %q expression", what) //nolint:staticcheck,revive // Salt's words
 	case 1:
 		for i := range at {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("Found more than expected occurrences in %q expression", what) //nolint:staticcheck // Salt's words
+	return 0, fmt.Errorf("Found more than expected occurrences in %q expression", what) //nolint:staticcheck,revive // Salt's words
 }
 
 func (l *lineEdit) each() ([]string, error) {
@@ -170,20 +170,20 @@ func (l *lineEdit) has(at int) bool {
 func (l *lineEdit) insert() ([]string, error) {
 	switch {
 	case l.place == "" && l.before == nil && l.after == nil:
-		return nil, errors.New(`On insert either "location" or "before/after" conditions are required.`) //nolint:staticcheck // Salt's words
+		return nil, errors.New(`On insert either "location" or "before/after" conditions are required`) //nolint:staticcheck,revive // Salt's words
 	case l.place == "start":
 		return l.put(0, 0), nil
 	case l.place == "end":
 		return l.put(len(l.lines), max(0, len(l.lines)-1)), nil
 	case l.place != "":
-		return nil, fmt.Errorf("Wrong conditions: location is %q, not start or end", l.place) //nolint:staticcheck // Salt's words
+		return nil, fmt.Errorf("Wrong conditions: location is %q, not start or end", l.place) //nolint:staticcheck,revive // Salt's words
 	}
 	return l.beside()
 }
 
 func (l *lineEdit) ensure() ([]string, error) {
 	if l.before == nil && l.after == nil {
-		return nil, errors.New("Wrong conditions? Unable to ensure line without knowing where to put it before and/or after.") //nolint:staticcheck // Salt's words
+		return nil, errors.New("Wrong conditions? Unable to ensure line without knowing where to put it before and/or after") //nolint:staticcheck,revive // Salt's words
 	}
 	return l.beside()
 }

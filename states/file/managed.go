@@ -314,7 +314,7 @@ func (m *managed) runCheck(ctx context.Context, blob *fetch.Blob) (state.Result,
 		return args.Failed("Unable to check_cmd file: %v", err), true
 	}
 	temp.Close()
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }()
 	if err := replace(temp.Name(), blob, 0o600); err != nil {
 		return args.Failed("Unable to check_cmd file: %v", err), true
 	}

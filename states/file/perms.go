@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -163,8 +164,8 @@ func makeDirs(dir string, p perms) error {
 		}
 		missing = append(missing, at)
 	}
-	for i := len(missing) - 1; i >= 0; i-- {
-		if err := makeDir(missing[i], p); err != nil {
+	for _, one := range slices.Backward(missing) {
+		if err := makeDir(one, p); err != nil {
 			return err
 		}
 	}

@@ -117,7 +117,7 @@ func serialize(format string, v any, options *data.Map) (string, error) {
 	case "configparser", "ini":
 		return ini(v)
 	default:
-		return "", fmt.Errorf("The %s serializer could not be found. It either does not exist or its prerequisites are not installed.", format) //nolint:staticcheck // Salt's words
+		return "", fmt.Errorf("The %s serializer could not be found. It either does not exist or its prerequisites are not installed", format) //nolint:staticcheck,revive // Salt's words
 	}
 }
 

@@ -119,11 +119,11 @@ func (r *repo) git(ctx context.Context, argv ...string) (string, error) {
 	cmd := tool.On(r.c).Cmd(ctx, "git", argv...)
 	cmd.Env = append(cmd.Env, r.env...)
 	if len(r.identity) > 0 {
-		ssh := "ssh -o BatchMode=yes -o IdentitiesOnly=yes"
+		ssh := []string{"ssh", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"}
 		for _, one := range r.identity {
-			ssh += " -i '" + strings.ReplaceAll(one, "'", `'\''`) + "'"
+			ssh = append(ssh, "-i", "'"+strings.ReplaceAll(one, "'", `'\''`)+"'")
 		}
-		cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND="+ssh)
+		cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND="+strings.Join(ssh, " "))
 	}
 	if info, err := os.Stat(r.dir); err == nil && info.IsDir() {
 		cmd.Dir = r.dir

@@ -140,7 +140,7 @@ func (r *repo) update(ctx context.Context, want, kind string) state.Result {
 	}
 	_, switches := changes.Get("local branch")
 	switch {
-	case changes.Len() == 0 && !(dirty && r.reset):
+	case changes.Len() == 0 && (!dirty || !r.reset):
 		return args.Fine("Repository %s is up-to-date", r.dir)
 	case dirty && (moved || switches) && !r.reset && !r.clobber:
 		return args.Failed("Repository would be updated to %s, but there are uncommitted changes. Set 'force_reset' to True (or 'remote-changes') "+

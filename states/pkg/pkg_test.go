@@ -16,8 +16,8 @@ import (
 
 // manager is one package manager as stand-ins know it: $STAND_INS/db holds lines "name version".
 type manager struct {
-	scripts                 map[string]string
-	install, upgrade, purge string // what is called for tool=2.0, tree, and old
+	scripts        map[string]string
+	install, purge string // what is called for tool at 2.0, and for old
 }
 
 // put adds the last words of a call, NAME, NAME=VERSION or NAME-VERSION, to the packages; drop takes them away.

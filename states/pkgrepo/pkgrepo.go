@@ -46,7 +46,7 @@ type change struct {
 	changes       *data.Map
 }
 
-func (c change) needed() bool { return c.remove || c.before != c.after || c.key != nil }
+func (t change) needed() bool { return t.remove || t.before != t.after || t.key != nil }
 
 // plan is what kind of host it is.
 func (f family) plan(ctx context.Context, c *state.Call, a *args.Reader, present bool) (change, string) {

@@ -76,13 +76,10 @@ var encodings = map[string]string{ //nolint:gochecknoglobals // a table
 
 // wanted is what a state says.
 type wanted struct {
-	keys   []key
-	file   string
-	uid    int
-	gid    int
-	home   string
-	user   string
-	absent bool
+	keys     []key
+	file     string
+	uid, gid int
+	user     string
 }
 
 // one reads a name: a whole line, or the base64 text alone.
@@ -144,7 +141,7 @@ func (f family) read(ctx context.Context, c *state.Call, texts []string) (w want
 		}
 		return w, args.Failed("Failed to add the ssh key: user %s does not exist", w.user), true
 	}
-	w.uid, w.gid, w.home = u.UID, u.GID, u.Home
+	w.uid, w.gid = u.UID, u.GID
 	w.file = strings.NewReplacer("%u", u.Name, "%h", u.Home, "%%", "%").Replace(config)
 	if !filepath.IsAbs(w.file) {
 		w.file = filepath.Join(u.Home, w.file)
