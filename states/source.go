@@ -43,6 +43,7 @@ func (s source) Load(ctx context.Context, env, sls string) (*compile.Document, e
 		if err != nil {
 			return nil, fmt.Errorf("render SLS %s: %w", sls, err)
 		}
+		root.From(text)
 		return &compile.Document{SLS: sls, Env: env, Path: name, Root: root}, nil
 	}
 	return nil, fs.ErrNotExist

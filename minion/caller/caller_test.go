@@ -154,6 +154,14 @@ func TestWithoutATopFileThereIsNothingToDo(t *testing.T) {
 	}
 }
 
+func TestErrorsHaveTheLinesOfTheTemplate(t *testing.T) {
+	const sls = "{% for i in [1, 2] %}\nid{{ i }}: test.nop\n{% endfor %}\nbad:\n  test.nop: text\n"
+	r := ask(t, tree(t, map[string]string{"a.sls": sls}, nil), "state.apply", "a")
+	if len(r.Errors) != 1 || r.Errors[0].Line != 5 || r.Errors[0].Column != 3 || r.Errors[0].Snippet != "test.nop: text" {
+		t.Errorf("got %+v", r.Errors)
+	}
+}
+
 func TestAnInterruptedRunSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := tree(t, map[string]string{"a.sls": "a:\n  cmd.run: [name: sleep 20]\nb: test.nop\n"}, nil)

@@ -48,6 +48,8 @@ type source struct {
 	lines []string
 	salt  bool // read as Salt does
 
+	origin map[string]int // the lines of the template, 0 for those that are there twice; nil without a template
+
 	lastWins bool     // of keys that are there twice
 	twice    []*Error // those keys
 }
@@ -84,7 +86,8 @@ func (n *Node) Pos() Pos {
 	if n == nil {
 		return Pos{}
 	}
-	return Pos{File: n.src.file, Line: n.raw.Line, Column: n.raw.Column}
+	line, _ := n.src.place(n.raw.Line)
+	return Pos{File: n.src.file, Line: line, Column: n.raw.Column}
 }
 
 // Text returns a scalar as it is written, without its quotes: "0.0" for 0.0. Other nodes give "".
@@ -160,5 +163,11 @@ func (n *Node) complain(hint, format string, args ...any) *Error {
 	if n == nil {
 		return &Error{Message: message, Hint: hint}
 	}
-	return n.src.errorAt(n.raw.Line, n.raw.Column, message, hint)
+	line, known := n.src.place(n.raw.Line)
+	if !known {
+		message += " (in the rendered text)"
+	}
+	e := n.src.errorAt(n.raw.Line, n.raw.Column, message, hint)
+	e.Line = line
+	return e
 }

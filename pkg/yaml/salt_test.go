@@ -101,6 +101,24 @@ func TestWhatSaltRefusesIsRefusedWithItsPlace(t *testing.T) {
 	}
 }
 
+func TestPlacesAreThoseOfTheTemplate(t *testing.T) {
+	n, err := yaml.Salt("x.sls", []byte("\n\nloop1: a\nloop2: a\n\nplain: b\ntwice: c\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.From("{% for %}\nloop{{ i }}: a\n{% endfor %}\nplain: b\n{# twice: c #}\n{% if x %}\ntwice: c\n{% else %}\ntwice: c\n{% endif %}\n")
+	for key, want := range map[string]string{
+		"plain": "x.sls:4:8: no\n    plain: b", "loop1": "x.sls:3:8: no (in the rendered text)\n    loop1: a", "twice": "x.sls:7:8: no (in the rendered text)\n    twice: c",
+	} {
+		if got := n.Get(key).Errorf("no").Error(); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+	if got := n.Get("plain").Pos().String(); got != "x.sls:4:8" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func FuzzSalt(f *testing.F) {
 	f.Add([]byte("a: &a {b: 0644, c: 12:30, 1.5: .inf}\nd: {<<: *a, ~: yes}\n"))
 	f.Add([]byte("- !!binary aGVsbG8=\n- !!int '0x1f'\n- ! 1_000\n"))

@@ -38,7 +38,7 @@ type Error struct {
 	Class   Class
 	File    string // the SLS that is at fault, by its name ("web.nginx"); "pillar:web" for pillar
 	Path    string // its file ("web/nginx.sls"); may be empty
-	Line    int    // from 1; 0 when the whole file is meant. Where templates made the text, the line of what they made
+	Line    int    // from 1; 0 when the whole file is meant
 	Column  int    // from 1; 0 when the whole line is meant
 	Message string
 	Snippet string // the line itself; may be empty
@@ -93,6 +93,7 @@ func (p *problems) add(class Class, sls string, at *yaml.Node, format string, ar
 	if at != nil {
 		place := at.Errorf("")
 		e.Path, e.Line, e.Column, e.Snippet = place.File, place.Line, place.Column, place.Source
+		e.Message += place.Message // which says when the line is none of the file's
 	}
 	same := func(o *Error) bool { return *o == *e }
 	if len(p.all) < maxErrors && !slices.ContainsFunc(p.all, same) {
