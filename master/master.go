@@ -29,6 +29,7 @@ import (
 	"github.com/brine-deploy/brine/master/tree"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/config"
+	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/statedir"
 	"github.com/brine-deploy/brine/pkg/store"
@@ -117,6 +118,9 @@ func (m *Master) wire(ctx context.Context) error {
 	}
 	if m.tree, err = tree.New(m.cfg.States, m.cfg.Nodegroups, state, m.log); err != nil {
 		return err
+	}
+	m.roster.pillars.compile = func(ctx context.Context, minion fleet.Minion) (*data.Map, error) {
+		return m.tree.Pillar(ctx, minion, nil)
 	}
 	if err := m.wireReturners(); err != nil {
 		return err

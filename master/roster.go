@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type roster struct {
 	log      *slog.Logger
 
 	nodegroups target.Nodegroups
+	pillars    pillars // for targets that look at them
 
 	mu      sync.Mutex
 	minions map[fleet.MinionID]fleet.Minion // guarded by mu
@@ -76,6 +78,7 @@ func (r *roster) update(id fleet.MinionID, hello wire.Hello) {
 	m.ID, m.Grains, m.Tags, m.Version, m.LastSeen = id, hello.Grains, hello.Tags, hello.Version, time.Now()
 	m.Connected, m.Since = r.presence.state(id)
 	r.minions[id] = m
+	r.pillars.forget(id)
 }
 
 // seen notes that a minion spoke, and reports whether it may: whether its key is accepted.
@@ -150,17 +153,28 @@ func (r *roster) match(expr string) ([]fleet.Minion, error) {
 	if err != nil {
 		return nil, err
 	}
+	var pillar map[fleet.MinionID]map[string]any
+	if t.LooksAtPillar() {
+		pillar = r.pillars.of(r.all())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []fleet.Minion
 	for id, m := range r.minions {
-		if t.Match(target.Subject{ID: id, Grains: m.Grains, Tags: m.Tags}) {
+		if t.Match(target.Subject{ID: id, Grains: m.Grains, Tags: m.Tags, Pillar: pillar[id]}) {
 			m.Connected, m.Since = r.presence.state(id)
 			out = append(out, m)
 		}
 	}
 	slices.SortFunc(out, func(a, b fleet.Minion) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return out, nil
+}
+
+// all gives the accepted minions.
+func (r *roster) all() []fleet.Minion {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.minions))
 }
 
 // candidates are the minions of a group and the revisions that are live there.

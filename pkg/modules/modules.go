@@ -20,9 +20,8 @@ type Function struct {
 	Params []string // names of its parameters in their order, for arguments by place; a last "*" takes any more
 	// Changes says that it changes the host, or runs what may.
 	Changes bool
-	// InPlace says that, as in Salt, it changes its first argument when that is a map.
-	InPlace bool
-	// Run gives a value of package data. Args hold all arguments by name; those beyond Params are in "*".
+	// Run gives a value of package data. What gives back its first argument has changed that map, as some of Salt's do; all
+	// else is left alone. Args hold all arguments by name; those beyond Params are in "*".
 	Run func(ctx context.Context, env *Env, args *data.Map) (any, error)
 }
 

@@ -34,7 +34,7 @@ func slsutilFamily() map[string]Function {
 		},
 		"slsutil.update": {
 			Doc:    "Two mappings merged; the second wins. The first is changed.\ndest; upd; recursive_update (true); merge_lists\n  slsutil.update '{a: 1}' '{b: 2}'",
-			Params: []string{"dest", "upd", "recursive_update", "merge_lists"}, InPlace: true,
+			Params: []string{"dest", "upd", "recursive_update", "merge_lists"},
 			Run: func(_ context.Context, _ *Env, args *data.Map) (any, error) {
 				strategy := data.Recurse
 				if !flagArg(args, "recursive_update", true) {
@@ -115,7 +115,7 @@ func defaultsFamily() map[string]Function {
 	return map[string]Function{
 		"defaults.merge": {
 			Doc:    "Two mappings merged; the second wins. The first is changed, unless in_place is false.\ndest; upd; merge_lists; in_place (true); convert_none (true)\n  defaults.merge '{a: 1}' '{b: 2}'",
-			Params: []string{"dest", "upd", "merge_lists", "in_place", "convert_none"}, InPlace: true,
+			Params: []string{"dest", "upd", "merge_lists", "in_place", "convert_none"},
 			Run: func(ctx context.Context, env *Env, args *data.Map) (any, error) {
 				if flagArg(args, "convert_none", true) {
 					for _, name := range []string{"dest", "upd"} {
@@ -135,7 +135,7 @@ func defaultsFamily() map[string]Function {
 		},
 		"defaults.update": {
 			Doc:    "Each entry of a mapping over defaults. The mapping is changed, unless in_place is false.\ndest; defaults; merge_lists (true); in_place (true); convert_none\n  defaults.update '{web1: {port: 1}}' '{port: 80}'",
-			Params: []string{"dest", "defaults", "merge_lists", "in_place", "convert_none"}, InPlace: true, Run: defaultsUpdate,
+			Params: []string{"dest", "defaults", "merge_lists", "in_place", "convert_none"}, Run: defaultsUpdate,
 		},
 	}
 }

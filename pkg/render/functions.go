@@ -111,13 +111,30 @@ func (f *function) Call(r *py.Run, args []any, kw []py.Kw) any {
 	}
 	out, err := modules.Call(r.Context(), f.env, f.name, in, named)
 	if err == nil {
-		return py.FromData(r, out)
+		return changed(args, in, py.FromData(r, out), out)
 	}
 	kind := py.FunctionError
 	if errors.Is(err, modules.ErrArguments) {
 		kind = "TypeError"
 	}
 	panic(&py.Exception{Kind: kind, Message: err.Error(), Err: err})
+}
+
+// changed gives what a function returned. One that gave back its first argument has changed it, and so changes the
+// template's dict: salt['defaults.merge'](a, b) and the like do that.
+func changed(args, in []any, result, out any) any {
+	given, _ := out.(*data.Map)
+	if given == nil || len(in) == 0 {
+		return result
+	}
+	first, isMap := in[0].(*data.Map)
+	own, isDict := args[0].(*py.Dict)
+	now, ok := result.(*py.Dict)
+	if !isMap || first != given || !isDict || !ok {
+		return result
+	}
+	now.Pairs(own.Set)
+	return own
 }
 
 var raise = jinja.Builtin{Params: []string{"msg"}, Run: func(c *jinja.Call, b py.Bound) any {

@@ -73,7 +73,7 @@ func Compile(kind Kind, expr, delimiter string, groups Nodegroups) (*Target, err
 	if bad != nil {
 		return nil, word{text: expr, column: 1}.fail(bad.offset, "%s", bad.message).of(expr)
 	}
-	return &Target{expr: expr, match: m}, nil
+	return &Target{expr: expr, match: m, pillar: kind == Pillar || kind == PillarRegexp || kind == PillarExact}, nil
 }
 
 // CompileWords is Compile for what is a list already: ids, or the words of a compound expression.

@@ -18,6 +18,7 @@ package target
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -46,8 +47,9 @@ type Nodegroups map[string]any
 
 // Target is a parsed expression. It is immutable; its methods may be called concurrently.
 type Target struct {
-	expr  string
-	match matcher
+	expr   string
+	match  matcher
+	pillar bool
 }
 
 // matcher says whether a subject is meant.
@@ -79,7 +81,7 @@ func parse(expr string, words []word, groups Nodegroups) (*Target, error) {
 	if err == nil {
 		var m matcher
 		if m, err = newParser(expr, words).parse(); err == nil {
-			return &Target{expr: expr, match: m}, nil
+			return &Target{expr: expr, match: m, pillar: slices.ContainsFunc(words, ofPillar)}, nil
 		}
 	}
 	err.Expr = expr
@@ -88,6 +90,14 @@ func parse(expr string, words []word, groups Nodegroups) (*Target, error) {
 
 // Match reports whether the subject is meant.
 func (t *Target) Match(s Subject) bool { return t.match(&s) }
+
+// LooksAtPillar reports whether a match may depend on the subject's pillar.
+func (t *Target) LooksAtPillar() bool { return t.pillar }
+
+func ofPillar(w word) bool {
+	kind, _, _, ok := kindOf(w.text)
+	return ok && (kind == "I" || kind == "J")
+}
 
 // String returns the expression as it was given.
 func (t *Target) String() string { return t.expr }

@@ -46,6 +46,15 @@ func TestMatchesWhatPeopleWrite(t *testing.T) {
 	}
 }
 
+func TestOnlySomeTargetsLookAtPillar(t *testing.T) {
+	for expr, want := range map[string]bool{"web* and (I@a:b or x)": true, "not J|@a|b": true, "N@p": true, "G@a:b and INK": false, "N@q": false} {
+		got, err := ParseWith(expr, Nodegroups{"p": "x or I@a:b", "q": "web1"})
+		if err != nil || got.LooksAtPillar() != want {
+			t.Errorf("%s: %v, %v", expr, got, err)
+		}
+	}
+}
+
 func TestAMinionWithoutFactsMatchesNoFact(t *testing.T) {
 	for _, expr := range []string{"G@*:*", "P@os:.*", "I@*:*", "T@env:*", "S@0.0.0.0/0", "L@,", "L@web1"} {
 		target, err := Parse(expr)

@@ -71,6 +71,10 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 		t.Errorf("brine pillar: %s", out)
 	}
 
+	if out := s.Must(0, "target", "I@secret:of-*").Stdout; strings.TrimSpace(out) != "web1" {
+		t.Errorf("by pillar: %s", out)
+	}
+
 	s.Must(0, "grains", "set", "web2", "rack=broken")
 	var minions []fleet.Minion
 	if err := json.Unmarshal([]byte(s.Must(0, "minions", "G@rack:broken", "-o", "json").Stdout), &minions); err != nil || len(minions) != 1 || minions[0].ID != "web2" {
