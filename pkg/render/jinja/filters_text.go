@@ -90,7 +90,7 @@ func textFilters() map[string]Builtin {
 			if v := b.Or(1, nil); v != nil {
 				indent = py.Index(v)
 			}
-			text := JSON(c.Run, b[0], JSONStyle{Indent: indent, ASCII: true})
+			text := JSON(c.Run, b[0], JSONStyle{Indent: indent, ASCII: true, Sorted: true})
 			return py.Markup(forHTML.Replace(text))
 		}),
 		"pprint": filter("value", func(c *Call, b py.Bound) any { return Pretty(c.Run, b[0]) }),

@@ -244,12 +244,7 @@ func (p *parser) projected(right int) *node {
 	case power[k] < 10:
 		return identity
 	case k == "[" || k == "[?":
-		// It begins with what is an infix: let it apply to each element.
-		n := identity
-		for power[p.cur().kind] > right {
-			n = p.infix(n, p.next())
-		}
-		return n
+		return p.parse(right)
 	case k == ".":
 		p.next()
 		return p.dotted(right)

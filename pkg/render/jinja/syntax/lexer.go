@@ -62,6 +62,7 @@ type lexer struct {
 	runes       int // characters from start to counted
 }
 
+// lex cuts text into tokens, of which the last is eof, or an error that the parser fails with when it comes so far.
 func lex(text string, o Options) []token {
 	o.defaults()
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
@@ -69,11 +70,24 @@ func lex(text string, o Options) []token {
 		text = strings.TrimSuffix(text, "\n")
 	}
 	l := &lexer{Options: o, src: text, fresh: true, line: 1}
+	l.all()
+	return l.tokens
+}
+
+func (l *lexer) all() {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case *Error:
+			l.tokens = append(l.tokens, token{typ: "error", value: e, pos: e.Pos})
+		default:
+			panic(e)
+		}
+	}()
 	for l.at < len(l.src) {
 		l.root()
 	}
 	l.emit("eof", "", nil, l.at)
-	return l.tokens
 }
 
 // pos gives the place of an offset. Offsets only grow.

@@ -37,13 +37,19 @@ func Parse(text string, o Options) (t *Template, err error) {
 	return &Template{Body: body, Blocks: p.blocks}, nil
 }
 
-func (p *parser) cur() *token { return &p.tokens[p.at] }
+func (p *parser) cur() *token {
+	t := &p.tokens[p.at]
+	if e, ok := t.value.(*Error); ok {
+		panic(e)
+	}
+	return t
+}
 
 func (p *parser) look() *token { return &p.tokens[min(p.at+1, len(p.tokens)-1)] }
 
 // next gives the current token and goes on to the one behind it.
 func (p *parser) next() *token {
-	t := &p.tokens[p.at]
+	t := p.cur()
 	p.at = min(p.at+1, len(p.tokens)-1)
 	return t
 }
