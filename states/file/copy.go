@@ -151,7 +151,10 @@ func copyTree(from, to string) error {
 		}
 		switch {
 		case e.IsDir():
-			return os.Mkdir(dest, info.Mode().Perm()|0o700)
+			if err := os.Mkdir(dest, 0o700); err != nil {
+				return fmt.Errorf("copy %s: %w", path, err)
+			}
+			return os.Chmod(dest, info.Mode().Perm()|0o700)
 		case e.Type()&fs.ModeSymlink != 0:
 			target, err := os.Readlink(path)
 			if err != nil {

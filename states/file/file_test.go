@@ -48,7 +48,7 @@ func TestFunctionsKeepToTheSuite(t *testing.T) {
 		{Function: "copy", Name: at("copied"), Args: data.NewMap("source", at("original")), Prepare: put("original", "x"), Silent: true},
 		{Function: "append", Name: at("lines"), Args: data.NewMap("text", []any{"c", "a  b"}), Prepare: put("lines", "a b\n")},
 		{Function: "prepend", Name: at("lines2"), Args: data.NewMap("text", "c"), Prepare: put("lines2", "a\n")},
-		{Function: "serialize", Name: at("s.yaml"), Args: data.NewMap("dataset", data.NewMap("z", "yes", "l", []any{int64(1), data.NewMap("k", nil)}), "serializer", "yaml")},
+		{Function: "serialize", Name: at("s.yaml"), Args: data.NewMap("dataset", data.NewMap("z", "yes", "m", "a\nb\n", "u", "é", "l", []any{int64(1), data.NewMap("k", nil)}), "serializer", "yaml")},
 		{Function: "serialize", Name: at("s.json"), Args: data.NewMap("dataset", data.NewMap("z", "y"), "serializer", "json", "merge_if_exists", true), Prepare: put("s.json", `{"a": 1}`)},
 		{Function: "keyvalue", Name: at("kv"), Args: data.NewMap("key_values", data.NewMap("A", "1", "B", "2"), "append_if_not_found", true, "uncomment", "#"), Prepare: put("kv", "#A=0\n C = 3\n")},
 		{Function: "replace", Name: at("r"), Args: data.NewMap("pattern", "^b.*(?=x)", "repl", "y", "backup", false), Prepare: put("r", "a\nbbx\n")},
@@ -65,7 +65,7 @@ func TestFunctionsKeepToTheSuite(t *testing.T) {
 	for name, want := range map[string]string{
 		"m/contents": "a\n3\n", "source": "a\n", "tree/sub/b": "b\n", "lines": "a b\nc\n", "lines2": "c\na\n", "r": "a\nyx\n", "r2": "a\nz\n", "line": " [main]\n opt\nx\n", "block": "a\n# {\nin\n# }\nb\n", "comment": "deb\n#deb-src x\n", "comment.bak": "deb\ndeb-src x\n",
 		"uncomment": "deb\n", "kv": "A=1\n C = 3\nB=2\n",
-		"s.yaml": "z: 'yes'\nl:\n- 1\n- k: null\n", "s.json": "{\n  \"a\": 1,\n  \"z\": \"y\"\n}\n",
+		"s.yaml": "l:\n- 1\n- k: null\nm: 'a\n\n  b\n\n  '\nu: \"\\xE9\"\nz: 'yes'\n", "s.json": "{\n  \"a\": 1,\n  \"z\": \"y\"\n}\n",
 	} {
 		if got, err := os.ReadFile(at(name)); err != nil || string(got) != want {
 			t.Errorf("%s holds %q (%v), want %q", name, got, err, want)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/yaml"
@@ -113,7 +115,7 @@ func serialize(format string, v any, options *data.Map) (string, error) {
 		if err := enc.Encode(data.Plain(v)); err != nil { // plain maps have their keys sorted, as Salt's
 			return "", fmt.Errorf("serialize: %w", err)
 		}
-		return strings.TrimSuffix(b.String(), "\n"), nil
+		return asciiJSON(strings.TrimSuffix(b.String(), "\n")), nil
 	case "configparser", "ini":
 		return ini(v)
 	default:
@@ -150,8 +152,9 @@ func blockYAML(v any, indent int) string {
 		if v.Len() == 0 {
 			return pad + "{}\n"
 		}
-		for key, value := range v.All() {
-			b.WriteString(pad + scalarYAML(key) + ":")
+		for _, key := range sortedKeys(v) {
+			value, _ := v.Get(key)
+			b.WriteString(pad + scalarYAML(key, indent) + ":")
 			_, isList := value.([]any)
 			if inner := value; isContainer(inner) {
 				deeper := indent + 2
@@ -161,7 +164,7 @@ func blockYAML(v any, indent int) string {
 				b.WriteString("\n" + blockYAML(inner, deeper))
 				continue
 			}
-			b.WriteString(" " + scalarYAML(value) + "\n")
+			b.WriteString(" " + scalarYAML(value, indent) + "\n")
 		}
 	case []any:
 		if len(v) == 0 {
@@ -172,10 +175,10 @@ func blockYAML(v any, indent int) string {
 				b.WriteString(pad + "- " + strings.TrimPrefix(blockYAML(value, indent+2), pad+"  "))
 				continue
 			}
-			b.WriteString(pad + "- " + scalarYAML(value) + "\n")
+			b.WriteString(pad + "- " + scalarYAML(value, indent) + "\n")
 		}
 	default:
-		return pad + scalarYAML(v) + "\n"
+		return pad + scalarYAML(v, indent) + "\n"
 	}
 	return b.String()
 }
@@ -190,14 +193,14 @@ func isContainer(v any) bool {
 	return false
 }
 
-func scalarYAML(v any) string {
+func scalarYAML(v any, indent int) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
 	case bool:
 		return fmt.Sprint(v)
 	case string:
-		return stringYAML(v)
+		return stringYAML(v, indent)
 	case *data.Map:
 		return "{}"
 	case []any:
@@ -207,15 +210,86 @@ func scalarYAML(v any) string {
 	}
 }
 
-func stringYAML(s string) string {
+// stringYAML quotes a text where it is needed, as PyYAML does.
+func stringYAML(s string, indent int) string {
+	odd := func(r rune) bool { return r < ' ' && r != '\n' || r >= 0x7f }
 	switch {
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		quoted, _ := json.Marshal(s)
-		return string(quoted)
+	case strings.ContainsFunc(s, odd) || strings.Contains(s, " \n"):
+		return doubleYAML(s)
 	case plainYAML(s):
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	s = strings.ReplaceAll(s, "'", "''")
+	var b strings.Builder
+	for i := 0; i < len(s); i++ { // newlines are doubled, and what follows them is indented
+		b.WriteByte(s[i])
+		if s[i] != '\n' {
+			continue
+		}
+		if i == 0 || s[i-1] != '\n' {
+			b.WriteByte('\n')
+		}
+		if i+1 == len(s) || s[i+1] != '\n' {
+			b.WriteString(strings.Repeat(" ", indent+2))
+		}
+	}
+	return "'" + b.String() + "'"
+}
+
+func doubleYAML(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r >= ' ' && r < 0x7f:
+			b.WriteRune(r)
+		case r <= 0xff:
+			fmt.Fprintf(&b, `\x%02X`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		}
+	}
+	return b.String() + `"`
+}
+
+// sortedKeys are a map's keys as PyYAML writes them: sorted, when all are texts.
+func sortedKeys(m *data.Map) []any {
+	keys := m.Keys()
+	for _, key := range keys {
+		if _, ok := key.(string); !ok {
+			return keys
+		}
+	}
+	slices.SortFunc(keys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) //nolint:forcetypeassert // seen above
+	return keys
+}
+
+// asciiJSON writes what is not ASCII as Python does.
+func asciiJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return b.String()
 }
 
 // plainYAML reports whether a text is read back as that text without quotes.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/regex"
 	"github.com/brine-deploy/brine/states/args"
 	"github.com/brine-deploy/brine/states/state"
@@ -114,13 +115,13 @@ func (q *query) conditions(a *args.Reader) {
 	}
 }
 
-// ask gives what there is to say of the answer, and whether it is good.
-func (q *query) ask(ctx context.Context) (comment string, good bool) {
+// ask gives what there is to say of the answer, and whether it is good. As in Salt, having asked is a change.
+func (q *query) ask(ctx context.Context) (comment string, changes *data.Map, good bool) {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, q.method, q.url, strings.NewReader(q.body))
 	if err != nil {
-		return err.Error(), false
+		return err.Error(), nil, false
 	}
 	req.Header = q.header
 	if q.user != "" {
@@ -132,14 +133,15 @@ func (q *query) ask(ctx context.Context) (comment string, good bool) {
 	}}
 	res, err := client.Do(req)
 	if err != nil {
-		return err.Error(), false
+		return err.Error(), nil, false
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err != nil {
-		return fmt.Sprintf("read answer: %v", err), false
+		return fmt.Sprintf("read answer: %v", err), nil, false
 	}
-	return q.judge(fmt.Sprint(res.StatusCode), string(body))
+	comment, good = q.judge(fmt.Sprint(res.StatusCode), string(body))
+	return comment, data.NewMap("status", int64(res.StatusCode)), good
 }
 
 func (q *query) judge(status, body string) (comment string, good bool) {
@@ -208,11 +210,12 @@ func query1(ctx context.Context, c *state.Call) state.Result {
 	if c.Test {
 		return args.Would(nil, "%s would be asked by %s (TEST MODE)", q.url, q.method)
 	}
-	comment, good := q.ask(ctx)
+	comment, changes, good := q.ask(ctx)
+	res = args.Done(changes, "%s", comment)
 	if !good {
-		return args.Failed("%s", comment)
+		res.Verdict = state.False
 	}
-	return args.Fine("%s", comment)
+	return res
 }
 
 func waitFor(ctx context.Context, c *state.Call) state.Result {
@@ -230,9 +233,9 @@ func waitFor(ctx context.Context, c *state.Call) state.Result {
 	defer cancel()
 	comment := "there was no time to ask"
 	for {
-		said, good := q.ask(ctx)
+		said, changes, good := q.ask(ctx)
 		if good {
-			return args.Fine("%s", said)
+			return args.Done(changes, "%s", said)
 		}
 		if ctx.Err() == nil {
 			comment = said

@@ -72,7 +72,7 @@ func (f family) managed(ctx context.Context, c *state.Call) state.Result {
 	case !todo.needed():
 		return args.Fine("Package repo '%s' already configured", c.Name)
 	case c.Test:
-		return args.Would(todo.changes, "Package repo '%s' would be configured. This may cause pkg states to behave differently than stated if this "+
+		return args.Would(nil, "Package repo '%s' would be configured. This may cause pkg states to behave differently than stated if this "+
 			"action is repeated without test=True, due to the differences in the configured repositories.", c.Name)
 	}
 	if err := todo.apply(c); err != nil {

@@ -278,9 +278,9 @@ func (f family) run(present bool) func(context.Context, *state.Call) state.Resul
 		}
 		switch {
 		case c.Test && present:
-			return args.Would(changes, "Key %s for user %s is set to be added", c.Name, w.user)
+			return args.Would(nil, "Key %s for user %s is set to be added", c.Name, w.user)
 		case c.Test:
-			return args.Would(changes, "Key %s for user %s is set for removal", c.Name, w.user)
+			return args.Would(nil, "Key %s for user %s is set for removal", c.Name, w.user)
 		}
 		if err := w.save(after); err != nil {
 			return args.Failed("%v", err)

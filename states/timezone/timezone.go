@@ -62,7 +62,7 @@ func (f family) system(_ context.Context, c *state.Call) state.Result {
 	}
 	changes := data.NewMap("timezone", c.Name)
 	if c.Test {
-		return args.Would(changes, "Timezone %s needs to be set", c.Name)
+		return args.Would(nil, "Timezone %s needs to be set", c.Name)
 	}
 	if err := renameio.Symlink(zone, filepath.Join(f.etc, "localtime")); err != nil {
 		return args.Failed("Failed to set timezone %s: %v", c.Name, err)
