@@ -184,3 +184,31 @@ func TestAMinionWithoutMasterIsToldHowToSetIt(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestRootsAreWrittenAsPeopleLike(t *testing.T) {
+	git := config.Root{Git: "https://git.example.com/s.git", Ref: "main", Path: "salt"}
+	for text, want := range map[string]config.Roots{
+		"/a":       {"base": {{Dir: "/a"}}},
+		"[/a, /b]": {"base": {{Dir: "/a"}, {Dir: "/b"}}},
+		"[/a, {git: https://git.example.com/s.git, ref: main, path: salt}]":              {"base": {{Dir: "/a"}, git}},
+		"{git: https://git.example.com/s.git, ref: main, path: salt}":                    {"base": {git}},
+		"{base: /a, dev: [{git: https://git.example.com/s.git, ref: main, path: salt}]}": {"base": {{Dir: "/a"}}, "dev": {git}},
+	} {
+		file := filepath.Join(t.TempDir(), "master.yml")
+		if err := os.WriteFile(file, []byte("states: {root: "+text+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.LoadMaster(file, nil)
+		if err != nil || !reflect.DeepEqual(got.States.Root, want) || !reflect.DeepEqual(got.States.Pillar, config.DefaultMaster().States.Pillar) {
+			t.Errorf("%s: %+v, %v", text, got.States, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "master.yml")
+	if err := os.WriteFile(file, []byte("states:\n  root: [{ref: main}]\n  pillar_merging: deep\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.LoadMaster(file, nil)
+	if err == nil || !strings.Contains(err.Error(), "master.yml:2:10: a root is") || !strings.Contains(err.Error(), "master.yml:3:19") {
+		t.Errorf("%v", err)
+	}
+}
