@@ -3,6 +3,7 @@ package filters
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -52,7 +53,7 @@ func host() table {
 			for { // in parts, so that a large file is counted while it is read
 				n, err := io.CopyN(h, f, 1<<20)
 				c.Step(1 + int(n>>4))
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					return hex.EncodeToString(h.Sum(nil))
 				}
 				must(err)
@@ -83,7 +84,7 @@ func isText(name string, want bool) bool {
 	defer f.Close()
 	head := make([]byte, 2048)
 	n, err := io.ReadFull(f, head)
-	if err != nil && n == 0 && err != io.EOF {
+	if err != nil && n == 0 && !errors.Is(err, io.EOF) {
 		return false
 	}
 	head = head[:n]

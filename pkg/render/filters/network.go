@@ -127,11 +127,11 @@ func addressOf(c *jinja.Call, v any, version int, options any) (address, bool) {
 
 // many reports whether v is a list of addresses, and gives them.
 func many(c *jinja.Call, v any) ([]any, bool) {
-	switch v.(type) {
+	switch u := v.(type) {
 	case *py.List, py.Tuple, *py.Generator:
 		return py.Collect(c.Run, v), true
 	case *py.Undefined:
-		v.(*py.Undefined).Raise()
+		u.Raise()
 	}
 	return nil, false
 }

@@ -121,7 +121,7 @@ func whitelist(c *jinja.Call, b py.Bound) any {
 	}
 	white, hasWhite := named(1)
 	black, hasBlack := named(2)
-	return !(hasBlack && black) && (!hasWhite || white)
+	return (!hasBlack || !black) && (!hasWhite || white)
 }
 
 // matches asks whether an expression is a glob or a regular expression for all of text.
@@ -161,9 +161,10 @@ func globExpression(glob string) string {
 				continue
 			}
 			set := strings.ReplaceAll(glob[i+1:i+2+end], `\`, `\\`)
-			if set[0] == '!' {
+			switch set[0] {
+			case '!':
 				set = "^" + set[1:]
-			} else if set[0] == '^' {
+			case '^':
 				set = `\` + set
 			}
 			b.WriteString("[" + set + "]")

@@ -239,7 +239,7 @@ func urlencode(c *Call, b py.Bound) any {
 		c.Alloc(3 * len(s))
 		return quoted(s, true)
 	}
-	var pairs any = b[0]
+	pairs := b[0]
 	if d, ok := b[0].(*py.Dict); ok {
 		pairs = py.View{Of: d, Kind: "dict_items"}
 	}

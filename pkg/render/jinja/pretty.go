@@ -133,7 +133,7 @@ func sortedKeys(r *py.Run, d *py.Dict) []any {
 	r.Elements(len(keys))
 	slices.SortStableFunc(keys, func(a, b any) int {
 		switch {
-		case py.TypeOf(a) != py.TypeOf(b) && !(py.IsNumber(a) && py.IsNumber(b)) || a == nil:
+		case py.TypeOf(a) != py.TypeOf(b) && (!py.IsNumber(a) || !py.IsNumber(b)) || a == nil:
 			return strings.Compare(py.TypeOf(a), py.TypeOf(b))
 		case py.Less(r, a, b):
 			return -1

@@ -125,11 +125,11 @@ func (p *parser) next() token {
 	return t
 }
 
-func (p *parser) expect(kind string) token {
+func (p *parser) expect(kind string) {
 	if p.cur().kind != kind {
 		fail("expected '%s', got %s", kind, p.cur())
 	}
-	return p.next()
+	p.next()
 }
 
 func (p *parser) parse(right int) *node {

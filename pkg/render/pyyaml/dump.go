@@ -264,10 +264,10 @@ func (e *emitter) scalar(v any, c context) {
 	split := !c.simpleKey
 	defer e.deeper(true, false)()
 	switch {
-	case plain && !(c.simpleKey && (a.empty || a.multiline)) && (e.flow > 0 && a.flowPlain || e.flow == 0 && a.blockPlain):
+	case plain && (!c.simpleKey || !a.empty && !a.multiline) && (e.flow > 0 && a.flowPlain || e.flow == 0 && a.blockPlain):
 		e.plain(runes, split)
 		e.openEnded = c.root
-	case a.single && !(c.simpleKey && a.multiline):
+	case a.single && (!c.simpleKey || !a.multiline):
 		e.single(runes, split)
 	default:
 		e.double(runes, split)

@@ -211,7 +211,7 @@ func (e *emitter) double(text []rune, split bool) {
 			c = text[end]
 		}
 		if last || strings.ContainsRune("\"\\\u0085\u2028\u2029\uFEFF", c) ||
-			!(c >= ' ' && c <= '~' || e.unicode && (c >= 0xa0 && c <= 0xd7ff || c >= 0xe000 && c <= 0xfffd)) {
+			(c < ' ' || c > '~') && (!e.unicode || (c < 0xa0 || c > 0xd7ff) && (c < 0xe000 || c > 0xfffd)) {
 			if start < end {
 				e.write(string(text[start:end]))
 				start = end

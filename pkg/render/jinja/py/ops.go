@@ -190,7 +190,7 @@ func small(op string, x, y int64) (any, bool) {
 		if x == 0 || y == 0 {
 			return int64(0), true
 		}
-		if p := x * y; p/y == x && !(x == -1 && y == math.MinInt64) && !(y == -1 && x == math.MinInt64) {
+		if p := x * y; p/y == x && x != math.MinInt64 && y != math.MinInt64 {
 			return p, true
 		}
 	case "/":

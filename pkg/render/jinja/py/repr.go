@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -52,11 +53,9 @@ func (p *printer) write(s string) {
 
 // enter reports whether v, which holds others, is not being printed already.
 func (p *printer) enter(v any, ring string) bool {
-	for _, o := range p.open {
-		if o == v {
-			p.write(ring)
-			return false
-		}
+	if slices.Contains(p.open, v) {
+		p.write(ring)
+		return false
 	}
 	p.open = append(p.open, v)
 	if len(p.open) > 500 {

@@ -2,6 +2,7 @@ package py
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -59,7 +60,7 @@ func Center(r *Run, s string, width int) string {
 }
 
 func strip(name string, left, right bool) method {
-	return textMethod(func(r *Run, s string, b Bound) string {
+	return textMethod(func(_ *Run, s string, b Bound) string {
 		if v := b.Or(0, nil); v != nil {
 			if _, ok := Text(v); !ok {
 				Raise("TypeError", "%s arg must be None or str", name)
@@ -196,10 +197,8 @@ func splitOn(s, sep string, most int, fromRight bool) []string {
 		s = s[:i]
 	}
 	parts := []string{s}
-	for i := len(tail) - 1; i >= 0; i-- {
-		parts = append(parts, tail[i])
-	}
-	return parts
+	slices.Reverse(tail)
+	return append(parts, tail...)
 }
 
 func fields(s string, most int, fromRight bool) []string {

@@ -268,11 +268,11 @@ func Walk(r *Run, v any) Iter {
 
 // IsIterable reports whether Walk works.
 func IsIterable(v any) bool {
-	switch v.(type) {
+	switch u := v.(type) {
 	case string, Markup, Bytes, Tuple, *List, Range, Iterable:
 		return true
 	case *Undefined:
-		v.(*Undefined).Raise()
+		u.Raise()
 		return true
 	}
 	return false

@@ -417,11 +417,11 @@ func (p *parser) args() Args {
 // dotted reads a name that may have dots.
 func (p *parser) dotted() (string, Pos) {
 	t := p.expect("name")
-	name := t.text
+	parts := []string{t.text}
 	for p.skipIf("dot") {
-		name += "." + p.expect("name").text
+		parts = append(parts, p.expect("name").text)
 	}
-	return name, t.pos
+	return strings.Join(parts, "."), t.pos
 }
 
 // filter reads filters behind x; inline, the first one has no pipe before it.

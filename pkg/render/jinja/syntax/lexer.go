@@ -57,9 +57,9 @@ type lexer struct {
 	fresh  bool   // the last tag ended a line
 	next   [3]int // where each kind of tag begins next
 
-	counted     int // how far pos has counted
-	line, start int // its line, and where that begins
-	runes       int // characters from start to counted
+	counted int // how far pos has counted
+	line    int // its line
+	runes   int // characters of that line so far
 }
 
 // lex cuts text into tokens, of which the last is eof, or an error that the parser fails with when it comes so far.
