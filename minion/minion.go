@@ -118,6 +118,9 @@ func (m *Minion) wire() error {
 	if m.files, err = fileroot.NewRemote(filepath.Join(dir, "cache", "master"), masterFiles{m.asker}); err != nil {
 		return err
 	}
+	if err := m.files.Sweep(0); err != nil {
+		return fmt.Errorf("clean cache of files: %w", err)
+	}
 	m.functions = m.table()
 	_, err = os.Stat(m.acceptedMark())
 	m.accepted.Store(err == nil)

@@ -180,18 +180,45 @@ func (r *Remote) List(ctx context.Context, saltenv, dir string) ([]string, error
 	return names, nil
 }
 
-// Open opens a file of an environment; it is fetched first when it is not here yet.
+// Open opens a file of an environment; it is fetched first when it is not here yet. One that has changed on the server
+// meanwhile is opened as it is now.
 func (r *Remote) Open(ctx context.Context, saltenv, name string) (io.ReadCloser, fs.FileInfo, error) {
-	index, err := r.current(ctx)
+	entry, err := r.find(ctx, saltenv, name)
 	if err != nil {
 		return nil, nil, err
+	}
+	f, info, err := r.open(ctx, saltenv, entry)
+	if err == nil || ctx.Err() != nil {
+		return f, info, err
+	}
+	if again := r.Refresh(ctx); again != nil {
+		return nil, nil, err
+	}
+	now, lost := r.find(ctx, saltenv, name)
+	switch {
+	case lost != nil:
+		return nil, nil, lost
+	case now.Digest == entry.Digest:
+		return nil, nil, err
+	}
+	return r.open(ctx, saltenv, now)
+}
+
+// find gives the entry of a file.
+func (r *Remote) find(ctx context.Context, saltenv, name string) (Entry, error) {
+	index, err := r.current(ctx)
+	if err != nil {
+		return Entry{}, err
 	}
 	clean, ok := inside(name)
 	at, found := slices.BinarySearchFunc(index[saltenv], clean, func(e Entry, name string) int { return strings.Compare(e.Name, name) })
 	if !ok || !found {
-		return nil, nil, notThere(saltenv, name)
+		return Entry{}, notThere(saltenv, name)
 	}
-	entry := index[saltenv][at]
+	return index[saltenv][at], nil
+}
+
+func (r *Remote) open(ctx context.Context, saltenv string, entry Entry) (io.ReadCloser, fs.FileInfo, error) {
 	object := filepath.Join(r.dir, "objects", entry.Digest)
 	f, err := os.Open(object)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -200,7 +227,7 @@ func (r *Remote) Open(ctx context.Context, saltenv, name string) (io.ReadCloser,
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("fetch salt://%s: %w", name, err)
+		return nil, nil, fmt.Errorf("fetch salt://%s: %w", entry.Name, err)
 	}
 	info, err := f.Stat()
 	if err != nil {

@@ -115,12 +115,20 @@ func TestFilesComeOnceAndWhole(t *testing.T) {
 		t.Errorf("what is here already is fetched again: %v", err)
 	}
 
-	write(t, root, map[string]string{"web/init.sls": "b: 2\n"})
+	write(t, root, map[string]string{"late": "new"})
+	if _, err := content(t, r, "late"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err) // not before it is refreshed
+	}
+	write(t, root, map[string]string{"late": "newer", "web/init.sls": "b: 2\n"})
 	if err := os.Remove(root + "/large"); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	write(t, root, map[string]string{"late": "latest"}) // after the index was made, before it is fetched
+	if got, err := content(t, r, "late"); err != nil || got != "latest" {
+		t.Errorf("%q, %v", got, err)
 	}
 	if got, err := content(t, r, "web/init.sls"); err != nil || got != "b: 2\n" {
 		t.Errorf("%q, %v", got, err)
@@ -128,7 +136,7 @@ func TestFilesComeOnceAndWhole(t *testing.T) {
 	if _, err := content(t, r, "large"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if kept, err := os.ReadDir(dir + "/objects"); err != nil || len(kept) != 2 {
+	if kept, err := os.ReadDir(dir + "/objects"); err != nil || len(kept) != 3 {
 		t.Errorf("%d objects are kept, %v", len(kept), err)
 	}
 }
