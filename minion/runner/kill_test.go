@@ -97,6 +97,9 @@ func killAtEveryStep(t *testing.T, layout string, sc scenario) {
 	for _, step := range steps(t, layout, sc) {
 		seen[step]++
 		count := seen[step]
+		if count > 3 && (step == "replaced" || step == "put back") {
+			continue // one file is like the other
+		}
 		t.Run(fmt.Sprintf("%s/%s/%s %d", layout, sc.name, step, count), func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
