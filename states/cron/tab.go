@@ -50,7 +50,7 @@ func parse(text string) *tab {
 		}
 		trimmed := strings.TrimSpace(line)
 		off := strings.HasPrefix(trimmed, disabled)
-		trimmed = strings.TrimPrefix(trimmed, disabled)
+		trimmed = strings.TrimSpace(strings.TrimPrefix(trimmed, disabled))
 		if rest, isComment := strings.CutPrefix(trimmed, "#"); isComment {
 			said, mark, found := strings.Cut(rest, identifier+":")
 			if found {

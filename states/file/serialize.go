@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/brine-deploy/brine/pkg/data"
@@ -296,6 +297,9 @@ func asciiJSON(text string) string {
 func plainYAML(s string) bool {
 	if s == "" || strings.TrimSpace(s) != s || strings.ContainsAny(s[:1], "-?:,[]{}#&*!|>'\"%@`=<~") ||
 		strings.Contains(s, ": ") || strings.Contains(s, " #") || strings.HasSuffix(s, ":") {
+		return false
+	}
+	if _, err := time.Parse(time.DateOnly, s[:min(len(s), len(time.DateOnly))]); err == nil { // text to Salt, but a date to others
 		return false
 	}
 	doc, err := yaml.Salt("", []byte(s))
