@@ -15,6 +15,7 @@ import (
 func (h *High) reconcile(p *problems, strict bool) {
 	extends := h.extends
 	h.extends = nil
+	h.indexed()
 	for _, ext := range extends {
 		if len(ext.Decls) == 0 || h.excluded(ext.SLS) {
 			continue
@@ -23,8 +24,12 @@ func (h *High) reconcile(p *problems, strict bool) {
 		if id.decl(ext.Decls[0].State) == nil {
 			found := h.find(ext.Name, ext.Decls[0].State, strict)
 			if len(found) != 1 {
+				near := ""
+				if len(p.all) < 10 { // looking for it takes time
+					near = suggest(ext.Name, h.names())
+				}
 				p.add(Extend, ext.SLS, ext.node, "Cannot extend ID '%s' in '%s:%s'. It is not part of the high state; is the SLS that declares it included?%s",
-					ext.Name, ext.Env, ext.SLS, suggest(ext.Name, h.names()))
+					ext.Name, ext.Env, ext.SLS, near)
 				continue
 			}
 			id = found[0].id
@@ -109,20 +114,36 @@ type reference struct {
 	state string
 }
 
+// argued is a state that has an argument of some value.
+type argued struct{ state, value string }
+
+// indexed finds states by the values of their arguments; it is as old as the call.
+func (h *High) indexed() {
+	h.byValue = map[argued][]reference{}
+	for _, id := range h.ids {
+		for _, d := range id.Decls {
+			for _, a := range d.Args {
+				text, ok := a.value().(string)
+				key := argued{d.State, text}
+				if had := h.byValue[key]; ok && a.Map.Len() == 1 && (len(had) == 0 || had[len(had)-1].id != id) {
+					h.byValue[key] = append(had, reference{id, d.State})
+				}
+			}
+		}
+	}
+}
+
 // find gives the IDs that a name means: the ID itself, all of an SLS, or those that have an argument of that value.
 func (h *High) find(name, state string, strict bool) (found []reference) {
 	if id := h.index[name]; id != nil && (!strict || id.decl(state) != nil) {
 		return []reference{{id, state}}
 	}
+	if state != "sls" {
+		return h.byValue[argued{state, name}]
+	}
 	for _, id := range h.ids {
-		if state == "sls" {
-			if id.SLS == name && len(id.Decls) > 0 {
-				found = append(found, reference{id, id.Decls[0].State})
-			}
-			continue
-		}
-		if d := id.decl(state); d != nil && slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Map.Len() == 1 && a.value() == any(name) }) {
-			found = append(found, reference{id, state})
+		if id.SLS == name && len(id.Decls) > 0 {
+			found = append(found, reference{id, id.Decls[0].State})
 		}
 	}
 	return found
@@ -136,6 +157,7 @@ var unused = slices.Concat(inverse, []string{"require", "watch", "onfail", "onfa
 
 // turn makes of inverse requisites what they add to other states, and adds it.
 func (h *High) turn(p *problems) {
+	h.indexed()
 	t := turner{h: h, p: p, index: map[string]*ID{}}
 	for _, id := range h.ids {
 		for _, d := range id.Decls {

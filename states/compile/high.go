@@ -13,6 +13,7 @@ type High struct {
 	index   map[string]*ID
 	extends []*ID // of extend: in the form of IDs
 	exclude []exclusion
+	byValue map[argued][]reference // see indexed
 }
 
 // ID is one declaration.
