@@ -95,7 +95,7 @@ func TestErrorsTellThePlaceInTheFileThatIsAtFault(t *testing.T) {
 
 func TestHostileTemplatesAreStopped(t *testing.T) {
 	r := minion(t, map[string]string{"me.j2": "{% include 'me.j2' %}", "parent.j2": "{% extends 'parent.j2' %}"})
-	r.Limits = render.Limits{Steps: 3_000_000, Memory: 64 << 20, Output: 4 << 20}
+	r.Limits = render.Limits{Steps: 1_000_000, Memory: 32 << 20, Output: 4 << 20}
 	for _, text := range []string{
 		"{% for i in range(10**9) %}x{% endfor %}",
 		"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
@@ -114,21 +114,15 @@ func TestHostileTemplatesAreStopped(t *testing.T) {
 		"{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' | regex_match('(a+)+$') }}",
 		"{{ range(99999) | combinations(5) | list }}", "{{ [range(9999), range(9999)] | product | list }}{{ range(9999) | product(range(9999)) | list }}",
 		"{{ '10.0.0.0/8' | network_hosts }}", "{{ '::/0' | network_hosts }}", "{{ range(50000) | unique }}{{ range(50000) | list | unique }}",
-		strings.Repeat("(", 100_000), "{{ " + strings.Repeat("(", 100_000), "{{ " + strings.Repeat("not ", 100_000) + "1 }}",
+		"{{ " + strings.Repeat("(", 100_000), "{{ " + strings.Repeat("not ", 100_000) + "1 }}",
 		"{{ 1" + strings.Repeat(" + 1", 100_000) + " }}", "{{ x" + strings.Repeat("|upper", 100_000) + " }}", "{{ x" + strings.Repeat(".a", 100_000) + " }}",
 		strings.Repeat("{% if 1 %}", 10_000), "{% for i in range(10000) %}{{ 'x' * 10000 }}{% endfor %}",
 		"{{ lipsum(10**9) }}", "{{ [1] | batch(10**9, 1) | list }}", "{{ [1] | slice(10**9) | list }}", "{{ 1.5 | round(10**9) }}", "{{ 'x' | random_str(10**9) }}",
 	} {
-		if strings.HasPrefix(text, "((") {
-			continue // just text
-		}
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		_, err := r.Text(ctx, render.Source{File: "t", Text: text}, nil)
 		cancel()
-		if took := time.Since(start); took > 300*time.Millisecond {
-			t.Logf("%v %.60q", took, text)
-		}
 		if took := time.Since(start); err == nil || took > 10*time.Second {
 			t.Errorf("%.80q: %v after %v", text, err, took)
 		}
