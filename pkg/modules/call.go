@@ -23,7 +23,7 @@ func All() map[string]Function {
 	all := map[string]Function{}
 	for _, family := range []map[string]Function{
 		cmdFamily(), configFamily(), cpFamily(), defaultsFamily(), diskFamily(), environFamily(), fileFamily(), fileFindFamily(),
-		grainsFamily(), groupFamily(), hashutilFamily(), matchFamily(), networkFamily(), pillarFamily(), pkgFamily(),
+		grainsFamily(), groupFamily(), hashutilFamily(), logFamily(), matchFamily(), networkFamily(), pillarFamily(), pkgFamily(),
 		serviceFamily(), slsutilFamily(), statusFamily(), sysFamily(), testFamily(), userFamily(),
 	} {
 		maps.Copy(all, family)
