@@ -5,8 +5,5 @@ import (
 	_ "github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	_ "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	_ "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	_ "github.com/aymanbagabas/go-udiff"
-	_ "github.com/dlclark/regexp2/v2"
-	_ "github.com/robfig/cron/v3"
-	_ "go.starlark.net/starlark"
+	_ "golang.org/x/time/rate"
 )

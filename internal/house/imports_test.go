@@ -152,7 +152,6 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                                      {"pkg/config", "cmd"}, // the other half of cobra
 	"github.com/spf13/viper":                                      {"pkg/config"},
 	"github.com/vmihailenco/msgpack/v5":                           {"pkg/wire"},
-	"go.starlark.net":                                             {"pkg/render"},
 	"go.yaml.in/yaml/v4":                                          {"pkg/yaml"},
 	"golang.org/x/crypto":                                         {"pkg/bus"},
 	"golang.org/x/term":                                           {"cmd/brine"},
