@@ -20,8 +20,8 @@ type wireReturn struct {
 }
 
 const (
-	returnsQueue = 1024
-	returnsBatch = 4096 // in one commit
+	returnsQueue = 8192
+	returnsBatch = 8192 // in one commit
 )
 
 func (d *dispatcher) enqueue(ctx context.Context, r wireReturn) {
@@ -86,6 +86,7 @@ func (d *dispatcher) commit(ctx context.Context, batch []wireReturn) error {
 			}
 		default:
 			told.Returns = append(told.Returns, b.ret.Return)
+			told.Texts = append(told.Texts, b.ret.Text)
 			last[b.from] = max(last[b.from], b.ret.RSeq)
 		}
 	}

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,16 +46,26 @@ type Ack struct {
 	Seq    uint64
 }
 
-// delivered notes an Ack.
-func (t *tx) delivered(ctx context.Context, a Ack, now time.Time) error {
-	list, err := all(ctx, t, func(scan scanner) (d delivery, err error) { return d, scan(&d.Job.ID, &d.copy) },
-		`UPDATE deliveries SET delivered = ? WHERE minion = ? AND seq = ? AND delivered = 0 RETURNING job, copy`, nanos(now), a.Minion, a.Seq)
-	for _, d := range list {
-		if err := t.release(ctx, d.Job.ID, a.Minion, d.copy); err != nil {
-			return err
+// delivered notes Acks, many with each statement.
+func (t *tx) delivered(ctx context.Context, acks []Ack, now time.Time) error {
+	for part := range slices.Chunk(acks, rowsAtOnce) {
+		var args []any
+		for _, a := range part {
+			args = append(args, a.Minion, a.Seq)
+		}
+		list, err := all(ctx, t, func(scan scanner) (d delivery, err error) { return d, scan(&d.Job.ID, &d.Job.Minion, &d.copy) },
+			pairs("BIGINT", len(part))+`UPDATE deliveries SET delivered = ? FROM pairs
+				WHERE delivered = 0 AND minion = a AND seq = b RETURNING job, minion, copy`, append(args, nanos(now))...)
+		if err != nil {
+			return fmt.Errorf("acknowledgement of job %d by minion %s and others: %w", part[0].Seq, part[0].Minion, err)
+		}
+		for _, d := range list {
+			if err := t.release(ctx, d.Job.ID, d.Job.Minion, d.copy); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // withdraw lets nothing be sent to a minion any more.
@@ -258,7 +269,7 @@ func readDeadline(scan scanner) (d delivery, err error) {
 // give records the master's own outcome of a delivery.
 func (t *tx) give(ctx context.Context, d delivery, outcome fleet.Outcome, reason string) error {
 	ret := fleet.Return{Job: d.Job.ID, Minion: d.Job.Minion, Part: masterPart, Last: true, Time: time.Now().UTC(), Outcome: outcome, Reason: reason}
-	if _, err := t.recordReturn(ctx, ret); err != nil {
+	if err := t.recordReturn(ctx, ret); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `UPDATE deliveries SET delivered = ? WHERE job = ? AND minion = ?`, never, d.Job.ID, d.Job.Minion); err != nil {

@@ -40,7 +40,7 @@ type front struct {
 	accepted    uint64                    // guarded by mu; number of the last accepted record
 	filled      uint64                    // guarded by mu; of the last one that is in the tables
 	wanted      uint64                    // guarded by mu; of the last one that somebody waits for
-	newest      time.Time                 // guarded by mu; when it was accepted
+	newest      time.Time                 // guarded by mu; when the last return was accepted
 	about       map[fleet.MinionID]uint64 // guarded by mu; the last record about a minion's jobs, if it is not in the tables
 	issued      map[fleet.JobID]bool      // guarded by mu; jobs that are not in the tables
 	progress    chan struct{}             // guarded by mu; closed and replaced when something changes for those who wait
@@ -59,8 +59,8 @@ type segment struct {
 
 const (
 	// fillSmall is how many rows are filled in at once, because that is little work. More wait a moment for what comes with
-	// them: until nothing more has come for fillQuiet, or for fillPatience, or until somebody wants to read them.
-	fillSmall    = 64
+	// them: until no return has come for fillQuiet, or for fillPatience, or until somebody wants to read them.
+	fillSmall    = 128
 	fillQuiet    = 20 * time.Millisecond
 	fillPatience = 250 * time.Millisecond
 	// fillRows bounds a transaction.
@@ -209,7 +209,10 @@ func (f *front) take(e *entry) {
 	defer f.mu.Unlock()
 	f.queue = append(f.queue, e)
 	f.rows, f.bytes = f.rows+e.rows(), f.bytes+e.size
-	f.accepted, f.newest = e.n, time.Now()
+	f.accepted = e.n
+	if len(e.told.Returns) > 0 {
+		f.newest = time.Now()
+	}
 	e.minions(func(id fleet.MinionID) { f.about[id] = e.n })
 	if e.jobs != nil {
 		f.issued[e.jobs.Of.Job.ID] = true
@@ -302,7 +305,10 @@ func (f *front) due(now time.Time) (batch []*entry, patience time.Duration) {
 		return nil, time.Hour
 	}
 	urgent := f.closing || f.wanted > f.filled || f.rows <= fillSmall || f.rows >= behindRows/2 || f.bytes >= behindBytes/2
-	patience = min(f.newest.Add(fillQuiet).Sub(now), f.queue[0].at.Add(fillPatience).Sub(now))
+	patience = f.queue[0].at.Add(fillPatience).Sub(now)
+	if !f.newest.IsZero() {
+		patience = min(patience, f.newest.Add(fillQuiet).Sub(now))
+	}
 	if !urgent && patience > 0 {
 		return nil, patience
 	}
@@ -312,6 +318,9 @@ func (f *front) due(now time.Time) (batch []*entry, patience time.Duration) {
 		n++
 	}
 	batch, f.queue = f.queue[:n:n], f.queue[n:]
+	if len(f.queue) == 0 {
+		f.newest = time.Time{}
+	}
 	return batch, 0
 }
 

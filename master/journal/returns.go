@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brine-deploy/brine/pkg/appendlog"
@@ -63,19 +64,15 @@ func (t *tx) record(ctx context.Context, told Told, now time.Time) (unknown int,
 			return 0, fmt.Errorf("minion %s: %w", m.ID, err)
 		}
 	}
-	for _, a := range told.Acks {
-		if err := t.delivered(ctx, a, now); err != nil {
-			return 0, fmt.Errorf("acknowledgement of job %d by minion %s: %w", a.Seq, a.Minion, err)
-		}
+	if err := t.delivered(ctx, told.Acks, now); err != nil {
+		return 0, err
 	}
-	for _, r := range told.Returns {
-		known, err := t.recordReturn(ctx, r)
+	for part := range slices.Chunk(told.Returns, rowsAtOnce) {
+		n, err := t.recordReturns(ctx, part)
 		if err != nil {
-			return 0, fmt.Errorf("part %d of job %s of minion %s: %w", r.Part, r.Job, r.Minion, err)
+			return 0, fmt.Errorf("part %d of job %s of minion %s and others: %w", part[0].Part, part[0].Job, part[0].Minion, err)
 		}
-		if !known {
-			unknown++
-		}
+		unknown += n
 	}
 	return unknown, nil
 }
@@ -138,58 +135,131 @@ func readReturn(scan scanner) (fleet.Return, error) {
 	return *record.Return, nil
 }
 
-// recordReturn writes down one part, unless its job is not known.
-func (t *tx) recordReturn(ctx context.Context, r fleet.Return) (known bool, err error) {
-	base, seen, d, err := t.attribute(ctx, r)
-	if unknown, err := absent(err); unknown || err != nil {
-		return false, err
+// place is where a return belongs.
+type place struct {
+	job    fleet.JobID
+	minion fleet.MinionID
+}
+
+// standing is how a place stands.
+type standing struct {
+	delivery
+	parts map[int]bool // recorded
+	ended bool         // with a last part of the minion's
+}
+
+// recordReturns writes down parts, as many as fit in one statement, and counts those whose job is not known.
+func (t *tx) recordReturns(ctx context.Context, list []fleet.Return) (unknown int, err error) {
+	known, err := t.standings(ctx, list)
+	if err != nil {
+		return 0, err
 	}
-	if seen {
-		return true, nil
-	}
-	seq := uint64(0)
-	if records := recordsOf(base, r); len(records) > 0 {
-		if err := t.append(ctx, records...); err != nil {
-			return true, err
+	var rows [][]any
+	var ended []any // their places
+	for _, r := range list {
+		s := known[place{r.Job, r.Minion}]
+		if s == nil {
+			unknown++
+			continue
 		}
-		seq = t.logged
+		if s.parts[r.Part] || r.Last && s.ended {
+			continue
+		}
+		s.parts[r.Part], s.ended = true, s.ended || r.Last
+		seq, err := t.logReturn(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		rows = append(rows, []any{r.Job, r.Minion, r.Part, r.Last, seq, r.Outcome})
+		if r.Last && s.delivered <= 0 {
+			ended = append(ended, r.Job, r.Minion)
+			if err := t.answered(ctx, r, s.delivery); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := t.insert(ctx, `INSERT INTO returns (job, minion, part, last, seq, outcome)`, rows, ""); err != nil || len(ended) == 0 {
+		return unknown, err
+	}
+	_, err = t.exec(ctx, pairs("TEXT", len(ended)/2)+`UPDATE deliveries SET delivered = ? FROM pairs WHERE job = a AND minion = b`,
+		append(ended, nanos(time.Now()))...)
+	return unknown, err
+}
+
+// recordReturn writes down what the master says for a minion that never got a job.
+func (t *tx) recordReturn(ctx context.Context, r fleet.Return) error {
+	seq, err := t.logReturn(ctx, r)
+	if err != nil {
+		return err
 	}
 	_, err = t.exec(ctx, `INSERT INTO returns (job, minion, part, last, seq, outcome) VALUES (?, ?, ?, ?, ?, ?)`,
 		r.Job, r.Minion, r.Part, r.Last, seq, r.Outcome)
-	if err != nil || !r.Last || r.Part == masterPart {
-		return true, err
+	return err
+}
+
+// logReturn says in the log what a part tells, and gives the number of the record that it is read back from; 0: none.
+func (t *tx) logReturn(ctx context.Context, r fleet.Return) (seq uint64, err error) {
+	base, err := t.baseOf(ctx, r)
+	if err != nil {
+		return 0, err
 	}
-	return true, t.answered(ctx, r, d)
+	records := recordsOf(base, r)
+	if len(records) == 0 {
+		return 0, nil
+	}
+	err = t.append(ctx, records...)
+	return t.logged, err
 }
 
 // answered notes that a minion which returns a job has had it. What the minion says takes the place of what the master had
 // to say for it.
 func (t *tx) answered(ctx context.Context, r fleet.Return, d delivery) error {
-	if d.delivered > 0 {
-		return nil
+	if d.delivered != never {
+		return t.release(ctx, r.Job, r.Minion, d.copy)
 	}
-	if d.delivered == never {
-		if _, err := t.exec(ctx, `DELETE FROM returns WHERE job = ? AND minion = ? AND part = ?`, r.Job, r.Minion, masterPart); err != nil {
-			return err
-		}
-	}
-	_, err := t.exec(ctx, `UPDATE deliveries SET delivered = ? WHERE job = ? AND minion = ?`, nanos(time.Now()), r.Job, r.Minion)
-	if err != nil || d.delivered == never {
-		return err
-	}
-	return t.release(ctx, r.Job, r.Minion, d.copy)
+	_, err := t.exec(ctx, `DELETE FROM returns WHERE job = ? AND minion = ? AND part = ?`, r.Job, r.Minion, masterPart)
+	return err
 }
 
-// attribute says what the records of a return have in common, whether this part was recorded before, and how the job was
-// delivered.
-func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, seen bool, d delivery, err error) {
-	d, err = one(ctx, t, func(scan scanner) (d delivery, err error) { return d, scan(&d.delivered, &d.copy, &seen) },
-		`SELECT d.delivered, d.copy, EXISTS (
-			SELECT 1 FROM returns AS r WHERE r.job = d.job AND r.minion = d.minion AND (r.part = ? OR ? AND r.last AND r.part >= 0))
-		FROM deliveries AS d WHERE d.job = ? AND d.minion = ?`, r.Part, r.Last, r.Job, r.Minion)
-	if err != nil {
-		return base, false, d, err
+// standings says how the places of parts stand; those of jobs that their minions were never given are not among them.
+func (t *tx) standings(ctx context.Context, list []fleet.Return) (map[place]*standing, error) {
+	known := make(map[place]*standing, len(list))
+	args := make([]any, 0, 2*len(list))
+	for _, r := range list {
+		if at := (place{r.Job, r.Minion}); known[at] == nil {
+			known[at] = &standing{parts: map[int]bool{}}
+			args = append(args, r.Job, r.Minion)
+		}
 	}
+	given := make(map[place]*standing, len(known))
+	with := pairs("TEXT", len(known))
+	_, err := all(ctx, t, func(scan scanner) (none struct{}, err error) {
+		var at place
+		var d delivery
+		err = scan(&at.job, &at.minion, &d.delivered, &d.copy)
+		if given[at] = known[at]; given[at] != nil {
+			given[at].delivery = d
+		}
+		return none, err
+	}, with+`SELECT d.job, d.minion, d.delivered, d.copy FROM pairs CROSS JOIN deliveries AS d WHERE d.job = a AND d.minion = b`, args...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = all(ctx, t, func(scan scanner) (none struct{}, err error) {
+		var at place
+		var part int
+		var last bool
+		err = scan(&at.job, &at.minion, &part, &last)
+		if s := given[at]; s != nil {
+			s.parts[part], s.ended = true, s.ended || last && part != masterPart
+		}
+		return none, err
+	}, with+`SELECT r.job, r.minion, r.part, r.last FROM pairs CROSS JOIN returns AS r WHERE r.job = a AND r.minion = b`, args...)
+	return given, err
+}
+
+// baseOf says what the records of a return have in common.
+func (t *tx) baseOf(ctx context.Context, r fleet.Return) (base fleet.Record, err error) {
 	base, known := t.jobs[r.Job]
 	if !known {
 		base, err = one(ctx, t, func(scan scanner) (b fleet.Record, err error) {
@@ -198,7 +268,7 @@ func (t *tx) attribute(ctx context.Context, r fleet.Return) (base fleet.Record, 
 		t.jobs[r.Job] = base
 	}
 	base.Job, base.Minion = r.Job, r.Minion
-	return base, seen, d, err
+	return base, err
 }
 
 // recordsOf says in the log what a part tells; the last record is the one that the part is read back from.

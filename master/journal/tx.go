@@ -115,6 +115,12 @@ func (t *tx) insert(ctx context.Context, into string, rows [][]any, tail string)
 	return nil
 }
 
+// pairs begins a statement that is about n pairs (a, b), a text and something of the given type.
+func pairs(kind string, n int) string {
+	pair := "(CAST(? AS TEXT), CAST(? AS " + kind + "))"
+	return "WITH pairs (a, b) AS (VALUES " + pair + strings.Repeat(", "+pair, n-1) + ") "
+}
+
 // must runs a statement that has to change a row, else the thing is not there.
 func (t *tx) must(ctx context.Context, query string, args ...any) error {
 	n, err := t.exec(ctx, query, args...)

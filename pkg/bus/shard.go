@@ -8,10 +8,9 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-// shardCount is the number of ROUTER sockets. For each message zmq4 walks all peers of its socket: with 10,000 peers that was a
-// third of the work of sending with 256 sockets. brine-bench, one job to each of 10,000 minions: 658 ms with 256 sockets,
-// 563 with 512, 592 with 1024; an idle master takes 26, 30 and 38 MB. See docs/performance.md.
-const shardCount = 512
+// shardCount is the number of ROUTER sockets. zmq4 hands over what a socket receives through one queue, and lets its connections
+// go by walking all of them.
+const shardCount = 16
 
 // shard is one zmq4 ROUTER with the peers whose identities hash to it.
 type shard struct {

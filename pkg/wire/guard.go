@@ -106,6 +106,54 @@ func (s *scanner) sized(width int, next func(uint64) error) error {
 	return next(n)
 }
 
+// quickHead reads the version and the type of a message that has passed the guard, if all is as this package writes it: a small
+// map, short names, a small version, a short type. It is not ok for others.
+func quickHead(b []byte) (head envelope, ok bool) {
+	if b[0]&0xf0 != 0x80 {
+		return head, false
+	}
+	s := scanner{rest: b[1:]}
+	for range b[0] & 0x0f {
+		name, ok := s.short()
+		if !ok {
+			return head, false
+		}
+		switch string(name) {
+		case "v":
+			n, err := s.uint(1)
+			if err != nil || n > 0x7f {
+				return head, false
+			}
+			head.Version = int(n)
+		case "t":
+			kind, ok := s.short()
+			if !ok {
+				return head, false
+			}
+			head.Type = string(kind)
+		default:
+			if s.value(1) != nil {
+				return head, false
+			}
+		}
+	}
+	return head, true
+}
+
+// short reads a string of less than 32 bytes.
+func (s *scanner) short() ([]byte, bool) {
+	if len(s.rest) == 0 || s.rest[0]&0xe0 != 0xa0 {
+		return nil, false
+	}
+	n := 1 + int(s.rest[0]&0x1f)
+	if n > len(s.rest) {
+		return nil, false
+	}
+	text := s.rest[1:n]
+	s.rest = s.rest[n:]
+	return text, true
+}
+
 func (s *scanner) skip(n uint64) error {
 	if n > uint64(len(s.rest)) {
 		return fmt.Errorf("%w: claims %d bytes where %d are left", ErrMalformed, n, len(s.rest))

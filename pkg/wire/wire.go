@@ -63,6 +63,7 @@ type Echo struct {
 type Ret struct {
 	RSeq   uint64
 	Return fleet.Return
+	Text   json.RawMessage // the JSON of Return, as it came; nil in what is to be encoded
 }
 
 // Enrol asks the master to accept the key of the connection for ID.
@@ -197,9 +198,12 @@ func Decode(b []byte) (any, error) {
 	if err := guard(b); err != nil {
 		return nil, err
 	}
-	head, err := decode[envelope](b)
-	if err != nil {
-		return nil, err
+	head, plain := quickHead(b)
+	if !plain {
+		var err error
+		if head, err = decode[envelope](b); err != nil {
+			return nil, err
+		}
 	}
 	if head.Version != Version {
 		return nil, &VersionError{head.Version}
@@ -297,7 +301,7 @@ func decodeRet(b []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := Ret{RSeq: raw.RSeq}
+	m := Ret{RSeq: raw.RSeq, Text: raw.Return}
 	if err := json.Unmarshal(raw.Return, &m.Return); err != nil {
 		return nil, fmt.Errorf("%w: return: %w", ErrMalformed, err)
 	}
