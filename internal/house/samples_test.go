@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	execbalancer "github.com/brine-deploy/brine/master/balancer/exec"
 	"github.com/brine-deploy/brine/master/balancer/haproxy"
+	"github.com/brine-deploy/brine/master/balancer/nginx"
 	"github.com/brine-deploy/brine/master/balancer/proxy"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/store/dir"
@@ -24,7 +26,9 @@ import (
 var pluginConfigs = map[string]func() any{
 	"dir":        func() any { return new(dir.Config) },
 	"s3":         func() any { return new(s3.Config) },
+	"exec":       func() any { return new(execbalancer.Config) },
 	"haproxy":    func() any { return new(haproxy.Config) },
+	"nginx":      func() any { return new(nginx.Config) },
 	"proxy":      func() any { return new(proxy.Config) },
 	"file":       func() any { return new(file.Config) },
 	"webhook":    func() any { return new(webhook.Config) },
