@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/brine-deploy/brine/master/balancer"
+	"github.com/brine-deploy/brine/master/balancer/elbv2"
 	"github.com/brine-deploy/brine/master/balancer/exec"
 	"github.com/brine-deploy/brine/master/balancer/haproxy"
 	"github.com/brine-deploy/brine/master/balancer/nginx"
@@ -13,6 +14,7 @@ import (
 // Balancers returns the list, sorted by name.
 func Balancers() registry.List[balancer.Balancer] {
 	return registry.List[balancer.Balancer]{
+		elbv2.Plugin(),
 		exec.Plugin(),
 		haproxy.Plugin(),
 		nginx.Plugin(),

@@ -23,7 +23,10 @@ func TestEachBalancerReadsItsSectionStrictly(t *testing.T) {
 		{"nginx", "pools: {web: {weight: 3}}", "weight"},
 		{"exec", "command: [/bin/true, --pool]\nenv: {API: https://lb}", ""},
 		{"exec", "command: [true]", "absolute path"},
-		{"traefik", "", "known: exec, haproxy, nginx, proxy"},
+		{"elbv2", "region: eu-central-1\npools: {web: {target_groups: [web-a, web-b], port: 8080}}", ""},
+		{"elbv2", "pools: {web: {target_group: web}}", "target_group"},
+		{"elbv2", "secret_key: x\npools: {web: {target_groups: [web]}}", "secret_key"},
+		{"traefik", "", "known: elbv2, exec, haproxy, nginx, proxy"},
 	} {
 		section, err := config.NewSection(test.name, test.section)
 		if err != nil {
