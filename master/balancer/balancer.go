@@ -53,7 +53,8 @@ type Balancer interface {
 
 // Switcher is a balancer that can let some members in and take others out in one step, so that no two requests of one
 // instant meet different sides. Those that come in must be healthy before, those that go out are drained as by Drain.
-// Repeated it brings about the same end; when ctx is done before the step, nothing has changed.
+// Repeated it brings about the same end; when ctx is done before the step, nothing has changed. A pool of which the balancer
+// cannot do it gives errors.ErrUnsupported, at once.
 type Switcher interface {
 	Switch(ctx context.Context, pool string, in, out []Member) error
 }

@@ -179,9 +179,12 @@ func (s *steps) swap(ctx context.Context, pool fleet.PoolSpec, in, out []balance
 	b := s.Balancers[pool.Use]
 	limit := pool.HealthyTimeout.Or(defaultHealthyTimeout) + pool.DrainTimeout.Or(defaultDrainTimeout)
 	if one, ok := b.(balancer.Switcher); ok {
-		ctx, cancel := context.WithTimeout(ctx, limit)
+		limited, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		return one.Switch(ctx, pool.Pool, in, out)
+		// A balancer may be able to for some of its pools only.
+		if err := one.Switch(limited, pool.Pool, in, out); !errors.Is(err, errors.ErrUnsupported) || s.d.Strategy.BlueGreen.Unmixed {
+			return err
+		}
 	}
 	if err := sideBySide(in, func(m balancer.Member) error {
 		ctx, cancel := context.WithTimeout(ctx, pool.HealthyTimeout.Or(defaultHealthyTimeout))
