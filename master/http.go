@@ -121,6 +121,10 @@ func (f fleetOf) Candidates(ctx context.Context, app fleet.AppName, group fleet.
 	return f.roster.candidates(ctx, app, group, name)
 }
 
+func (f fleetOf) Find(_ context.Context, group fleet.Group, id fleet.MinionID) (fleet.Minion, bool, error) {
+	return f.roster.find(group.Target, id)
+}
+
 func (f fleetOf) Publish(ctx context.Context, d *fleet.Deployment, jobs []fleet.Job) error {
 	return f.dispatcher.publish(ctx, d, jobs)
 }

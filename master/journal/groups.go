@@ -56,20 +56,25 @@ func (j *Journal) Live(
 	return live, err
 }
 
-// SetLive writes down what is live on a minion; an empty digest means nothing is, or that it is not known.
+// SetLive writes down what is live on minions; an empty digest means nothing is, or that it is not known.
 func (j *Journal) SetLive(
-	ctx context.Context, app fleet.AppName, group fleet.GroupName, minion fleet.MinionID, digest fleet.Digest,
+	ctx context.Context, app fleet.AppName, group fleet.GroupName, live map[fleet.MinionID]fleet.Digest,
 ) (err error) {
-	defer wrap(&err, "set what is live in %s %s on %s", app, group, minion)
+	defer wrap(&err, "set what is live in %s %s", app, group)
 	return j.write(ctx, func(ctx context.Context, t *tx) error {
-		if digest == "" {
-			_, err := t.exec(ctx, `DELETE FROM live WHERE app = ? AND grp = ? AND minion = ?`, app, group, minion)
-			return err
+		now := nanos(time.Now())
+		var rows [][]any
+		for minion, digest := range live {
+			if digest != "" {
+				rows = append(rows, []any{app, group, minion, digest, now})
+				continue
+			}
+			if _, err := t.exec(ctx, `DELETE FROM live WHERE app = ? AND grp = ? AND minion = ?`, app, group, minion); err != nil {
+				return err
+			}
 		}
-		_, err := t.exec(ctx, `INSERT INTO live (app, grp, minion, digest, since) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (app, grp, minion) DO UPDATE SET digest = excluded.digest, since = excluded.since`,
-			app, group, minion, digest, nanos(time.Now()))
-		return err
+		return t.insert(ctx, `INSERT INTO live (app, grp, minion, digest, since)`, rows,
+			` ON CONFLICT (app, grp, minion) DO UPDATE SET digest = excluded.digest, since = excluded.since`)
 	})
 }
 

@@ -96,22 +96,17 @@ func (s *steps) check(ctx context.Context, m *fleet.MinionProgress) error {
 	if gate == nil || len(gate.Checks) == 0 {
 		return nil
 	}
-	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
-	if err != nil {
+	minion, ok, err := s.Fleet.Find(ctx, s.group, m.Minion)
+	if err != nil || !ok {
 		return err
 	}
-	for _, c := range candidates {
-		if c.Minion.ID != m.Minion {
-			continue
+	for _, check := range gate.Checks {
+		err := s.Gate.Check(ctx, check, minion)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		for _, check := range gate.Checks {
-			err := s.Gate.Check(ctx, check, c.Minion)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				return s.set(ctx, m, fleet.MinionFailed, fmt.Sprintf("health check: %s", err))
-			}
+		if err != nil {
+			return s.set(ctx, m, fleet.MinionFailed, fmt.Sprintf("health check: %s", err))
 		}
 	}
 	return nil

@@ -47,10 +47,10 @@ func (s *steps) hold(ctx context.Context, batch []*fleet.MinionProgress) (releas
 
 // set writes a minion's phase down, durably, before anything is done in it.
 func (s *steps) set(ctx context.Context, m *fleet.MinionProgress, phase fleet.Phase, reason string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m.Reason = reason
-	return s.setLocked(ctx, phase, m)
+	return s.change(ctx, m, func() fleet.Record {
+		m.Phase, m.Reason, m.Updated = phase, reason, time.Now()
+		return minionRecord(m)
+	})
 }
 
 // setAll is set for many, with one write.

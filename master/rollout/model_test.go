@@ -68,7 +68,7 @@ func (m *model) SaveDeployment(_ context.Context, d *fleet.Deployment, _ []*flee
 	return nil
 }
 
-func (m *model) SetLive(_ context.Context, _ fleet.AppName, _ fleet.GroupName, id fleet.MinionID, live fleet.Digest) error {
+func (m *model) SetLive(_ context.Context, _ fleet.AppName, _ fleet.GroupName, _ map[fleet.MinionID]fleet.Digest) error {
 	return nil // the model knows what is live
 }
 
@@ -85,10 +85,15 @@ func (m *model) ServingSide(context.Context, fleet.AppName, fleet.GroupName) (fl
 	return "", nil
 }
 
-func (m *model) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, error) {
+func (m *model) ReturnsAfter(_ context.Context, job fleet.JobID, seq uint64) ([]fleet.Return, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.returns[job]), nil
+	list := slices.Clone(m.returns[job])
+	return list[seq:], uint64(len(list)), nil
+}
+
+func (m *model) Find(_ context.Context, _ fleet.Group, id fleet.MinionID) (fleet.Minion, bool, error) {
+	return fleet.Minion{ID: id}, true, nil
 }
 
 func (m *model) Changed() <-chan struct{} {

@@ -20,10 +20,11 @@ import (
 // Ledger is the journal as a rollout needs it.
 type Ledger interface {
 	SaveDeployment(ctx context.Context, d *fleet.Deployment, changed []*fleet.MinionProgress, records ...fleet.Record) error
-	SetLive(ctx context.Context, app fleet.AppName, group fleet.GroupName, minion fleet.MinionID, live fleet.Digest) error
+	SetLive(ctx context.Context, app fleet.AppName, group fleet.GroupName, live map[fleet.MinionID]fleet.Digest) error
 	SetTarget(ctx context.Context, app fleet.AppName, group fleet.GroupName, revision fleet.Digest, by fleet.DeploymentID) error
 	Revision(ctx context.Context, app fleet.AppName, digest fleet.Digest) (fleet.Revision, error)
-	Returns(ctx context.Context, job fleet.JobID) ([]fleet.Return, error)
+	// ReturnsAfter gives the last parts of a job's returns that were recorded after seq, and the number to go on with.
+	ReturnsAfter(ctx context.Context, job fleet.JobID, seq uint64) (list []fleet.Return, next uint64, err error)
 	// ServingSide is the side of a blue/green group that was switched to last; empty before the first switch.
 	ServingSide(ctx context.Context, app fleet.AppName, group fleet.GroupName) (fleet.Side, error)
 	Changed() <-chan struct{}
@@ -33,6 +34,8 @@ type Ledger interface {
 type Fleet interface {
 	// Candidates are the accepted minions that the group's target matches.
 	Candidates(ctx context.Context, app fleet.AppName, group fleet.Group, name fleet.GroupName) ([]Candidate, error)
+	// Find gives one of them.
+	Find(ctx context.Context, group fleet.Group, id fleet.MinionID) (m fleet.Minion, ok bool, err error)
 	// Publish sends jobs to their minions, durably; a (job, minion) that was published before is not published again.
 	Publish(ctx context.Context, d *fleet.Deployment, jobs []fleet.Job) error
 	// GoneSince says when a minion disconnected; zero while it is connected.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -60,10 +61,10 @@ func (w *world) SaveDeployment(_ context.Context, d *fleet.Deployment, _ []*flee
 	return nil
 }
 
-func (w *world) SetLive(_ context.Context, _ fleet.AppName, _ fleet.GroupName, m fleet.MinionID, live fleet.Digest) error {
+func (w *world) SetLive(_ context.Context, _ fleet.AppName, _ fleet.GroupName, live map[fleet.MinionID]fleet.Digest) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.live[m] = live
+	maps.Copy(w.live, live)
 	return nil
 }
 
@@ -80,7 +81,7 @@ func (w *world) ServingSide(context.Context, fleet.AppName, fleet.GroupName) (fl
 	return "", nil
 }
 
-func (w *world) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, error) {
+func (w *world) ReturnsAfter(_ context.Context, job fleet.JobID, _ uint64) ([]fleet.Return, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []fleet.Return
@@ -89,7 +90,14 @@ func (w *world) Returns(_ context.Context, job fleet.JobID) ([]fleet.Return, err
 			out = append(out, r)
 		}
 	}
-	return out, nil
+	return out, 0, nil
+}
+
+func (w *world) Find(_ context.Context, _ fleet.Group, id fleet.MinionID) (fleet.Minion, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.live[id]
+	return fleet.Minion{ID: id, Drained: w.drained[id]}, ok, nil
 }
 
 func (w *world) Kill(context.Context, fleet.JobID, string) error { return nil }

@@ -32,6 +32,8 @@ type steps struct {
 	app   fleet.Application
 	group fleet.Group
 
+	together together
+
 	mu       sync.Mutex // guards what follows while minions are worked on side by side
 	d        *fleet.Deployment
 	flying   map[fleet.MinionID]bool // of the batches under way
@@ -185,13 +187,17 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 	}
 	now := time.Now()
 	jobs := make([]fleet.Job, 0, len(minions))
+	var args json.RawMessage // of the minion before: mostly they are the same for all
 	for _, m := range minions {
-		if order.Root, err = Expand(s.group.Root, fleet.Minion{ID: m.Minion}); err != nil {
+		root, err := Expand(s.group.Root, fleet.Minion{ID: m.Minion})
+		if err != nil {
 			return nil, refused(fmt.Errorf("root: %w", err))
 		}
-		args, err := json.Marshal(order)
-		if err != nil {
-			return nil, fmt.Errorf("encode order for %s: %w", m.Minion, err)
+		if args == nil || root != order.Root {
+			order.Root = root
+			if args, err = json.Marshal(order); err != nil {
+				return nil, fmt.Errorf("encode order for %s: %w", m.Minion, err)
+			}
 		}
 		jobs = append(jobs, fleet.Job{
 			ID: s.job(w, m.Batch), Minion: m.Minion, Function: "deploy.release", Args: args, By: s.d.By,
@@ -234,32 +240,39 @@ func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgres
 func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, passed func([]*fleet.MinionProgress)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	news := returned{last: map[fleet.MinionID]*fleet.Return{}}
 	for len(waiting) > 0 {
 		changed := s.Ledger.Changed()
-		returns, err := s.returns(ctx, waiting[0].Job)
+		err := news.read(ctx, s.Ledger, waiting[0].Job)
 		if err == nil {
 			err = s.killIfStopped(ctx, waiting[0].Job)
 		}
 		if err != nil {
 			return err
 		}
-		var still, good []*fleet.MinionProgress
+		var still, good, bad []*fleet.MinionProgress
+		live := map[fleet.MinionID]fleet.Digest{}
 		for _, m := range waiting {
 			e := Expected{Minion: m.Minion, Published: m.Updated, Timeout: s.timeout()}
-			g := Got{Return: returns[m.Minion], GoneSince: s.Fleet.GoneSince(m.Minion)}
+			g := Got{Return: news.last[m.Minion], GoneSince: s.Fleet.GoneSince(m.Minion)}
 			v := JudgeMinion(s.d.Strategy, e, g, time.Now())
 			if v.Decision == Wait {
 				still = append(still, m)
 				continue
 			}
-			if err := s.learn(ctx, m, g.Return); err != nil {
-				return err
-			}
+			s.learn(m, g.Return, live)
 			if v.Decision == Pass {
 				good = append(good, m)
-			} else if err := s.set(ctx, m, fleet.MinionFailed, v.Reason); err != nil {
-				return err
+			} else {
+				m.Reason = v.Reason
+				bad = append(bad, m)
 			}
+		}
+		if err := s.setLive(ctx, live); err != nil {
+			return err
+		}
+		if err := s.setAll(ctx, fleet.MinionFailed, bad); err != nil {
+			return err
 		}
 		if err := s.setAll(ctx, fleet.Activating, good); err != nil {
 			return err
@@ -278,34 +291,45 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 	return nil
 }
 
-func (s *steps) returns(ctx context.Context, job fleet.JobID) (map[fleet.MinionID]*fleet.Return, error) {
-	list, err := s.Ledger.Returns(ctx, job)
-	if err != nil {
-		return nil, fmt.Errorf("returns of %s: %w", job, err)
-	}
-	byMinion := make(map[fleet.MinionID]*fleet.Return, len(list))
-	for i := range list {
-		if list[i].Last {
-			byMinion[list[i].Minion] = &list[i]
-		}
-	}
-	return byMinion, nil
+// returned is what has come of a job by now.
+type returned struct {
+	last map[fleet.MinionID]*fleet.Return // the last part of each minion's
+	seq  uint64
 }
 
-// learn keeps what a minion's return tells of it.
-func (s *steps) learn(ctx context.Context, m *fleet.MinionProgress, ret *fleet.Return) error {
+// read adds what is new since it was read last.
+func (r *returned) read(ctx context.Context, ledger Ledger, job fleet.JobID) error {
+	list, next, err := ledger.ReturnsAfter(ctx, job, r.seq)
+	if err != nil {
+		return fmt.Errorf("returns of %s: %w", job, err)
+	}
+	r.seq = next
+	for i := range list {
+		if list[i].Last {
+			r.last[list[i].Minion] = &list[i]
+		}
+	}
+	return nil
+}
+
+// learn keeps what a minion's return tells of it, and notes what is live there.
+func (s *steps) learn(m *fleet.MinionProgress, ret *fleet.Return, live map[fleet.MinionID]fleet.Digest) {
 	var result fleet.ReleaseResult
-	if ret == nil || ret.Outcome == fleet.Refused {
+	if ret == nil || ret.Outcome == fleet.Refused || json.Unmarshal(ret.Value, &result) != nil {
+		return // a minion that died inside the job tells nothing of it
+	}
+	live[m.Minion] = result.Live
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.Events = append(m.Events, result.Events...)
+}
+
+func (s *steps) setLive(ctx context.Context, live map[fleet.MinionID]fleet.Digest) error {
+	if len(live) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(ret.Value, &result); err != nil {
-		return nil //nolint:nilerr // a minion that died inside the job tells nothing of it
-	}
-	s.mu.Lock()
-	m.Events = append(m.Events, result.Events...)
-	s.mu.Unlock()
-	if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, m.Minion, result.Live); err != nil {
-		return fmt.Errorf("set live of %s: %w", m.Minion, err)
+	if err := s.Ledger.SetLive(ctx, s.d.App, s.d.Group, live); err != nil {
+		return fmt.Errorf("set what is live: %w", err)
 	}
 	return nil
 }
@@ -344,10 +368,10 @@ func (s *steps) traffic(ctx context.Context, m *fleet.MinionProgress, event flee
 	if err != nil {
 		result.Outcome, result.Reason = fleet.EventFailed, err.Error()
 	}
-	s.mu.Lock()
-	m.Events = append(m.Events, result)
-	s.mu.Unlock()
-	if serr := s.save(ctx, []*fleet.MinionProgress{m}, s.record(fleet.Record{Kind: fleet.MinionEvent, Minion: m.Minion, Event: &result})); serr != nil {
+	if serr := s.change(ctx, m, func() fleet.Record {
+		m.Events = append(m.Events, result)
+		return fleet.Record{Kind: fleet.MinionEvent, Minion: m.Minion, Event: &result}
+	}); serr != nil {
 		return serr
 	}
 	if err != nil {
@@ -357,19 +381,18 @@ func (s *steps) traffic(ctx context.Context, m *fleet.MinionProgress, event flee
 }
 
 func (s *steps) move(ctx context.Context, pool fleet.PoolSpec, id fleet.MinionID, event fleet.LifecycleEvent) error {
-	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
+	minion, ok, err := s.Fleet.Find(ctx, s.group, id)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Minion.ID == id })
-	if i < 0 {
+	if !ok {
 		return fmt.Errorf("minion %s is no longer in group %s", id, s.d.Group)
 	}
-	member, err := MemberOf(pool, candidates[i].Minion)
+	member, err := MemberOf(pool, minion)
 	if err != nil {
 		return err
 	}
-	if event == fleet.AllowTraffic && candidates[i].Minion.Drained {
+	if event == fleet.AllowTraffic && minion.Drained {
 		return nil // an operator took it out meanwhile, and it stays out
 	}
 	if event == fleet.BlockTraffic {

@@ -427,10 +427,9 @@ func targets(t *testing.T, f *fixture) {
 	_, err = f.LastGood(ctx, "shop", "staging", "v3")
 	is(t, err, journal.ErrNotFound)
 
-	check(t, f.SetLive(ctx, "shop", "production", "web1", "v1"))
-	check(t, f.SetLive(ctx, "shop", "production", "web1", "v2"))
-	check(t, f.SetLive(ctx, "shop", "production", "web2", "v2"))
-	check(t, f.SetLive(ctx, "shop", "production", "web2", ""))
+	check(t, f.SetLive(ctx, "shop", "production", map[fleet.MinionID]fleet.Digest{"web1": "v1"}))
+	check(t, f.SetLive(ctx, "shop", "production", map[fleet.MinionID]fleet.Digest{"web1": "v2", "web2": "v2"}))
+	check(t, f.SetLive(ctx, "shop", "production", map[fleet.MinionID]fleet.Digest{"web2": ""}))
 	live, err := f.Live(ctx, "shop", "production")
 	check(t, err)
 	same(t, live, map[fleet.MinionID]fleet.Digest{"web1": "v2"})
