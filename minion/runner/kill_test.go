@@ -1,7 +1,10 @@
 package runner
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,15 +36,64 @@ func wasKilled(cmd *exec.Cmd) bool {
 	return ok && status.Signal() == syscall.SIGKILL
 }
 
-// steps runs the scenario once, undisturbed, and returns the borders between its steps, in order.
-func steps(t *testing.T, layout string, scenario scenario) []string {
+// instant is where a process dies: at a border between two steps, the how manyeth of that name.
+type instant struct {
+	step  string
+	count int
+}
+
+// instants runs the scenario once, undisturbed, and returns the borders between its steps, in order, but for those at which
+// everything on disk is as at the border before.
+func instants(t *testing.T, layout string, sc scenario) []instant {
 	h := newHost(t)
 	h.layout = layout
-	order := scenario.setUp(h)
-	var out []string
-	h.reached = func(step string) { out = append(out, step) }
+	order := sc.setUp(h)
+	var out []instant
+	seen, last, before := map[string]int{}, "", sc.from != ""
+	h.reached = func(step string) {
+		seen[step]++
+		before = before && step != sc.from
+		if now := h.onDisk(); now != last && !before {
+			last = now
+			out = append(out, instant{step, seen[step]})
+		}
+	}
 	_, _ = h.release(order)
 	return out
+}
+
+// onDisk is a fingerprint of all that a minion finds when it starts again.
+func (h *host) onDisk() string {
+	h.t.Helper()
+	sum := sha256.New()
+	for _, dir := range []string{h.state, h.root} {
+		err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == dir {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintln(sum, name, info.Mode())
+			switch info.Mode().Type() {
+			case 0:
+				content, err := os.ReadFile(name)
+				_, _ = sum.Write(content)
+				return err
+			case fs.ModeSymlink:
+				to, err := os.Readlink(name)
+				_, _ = fmt.Fprintln(sum, to)
+				return err
+			}
+			return nil
+		})
+		must(h.t, err)
+	}
+	return string(sum.Sum(nil))
 }
 
 type scenario struct {
@@ -49,6 +101,7 @@ type scenario struct {
 	old   tree // nil: this is the first release
 	next  tree
 	setUp func(h *host) fleet.ReleaseOrder // makes old live and returns the order that will be interrupted
+	from  string                           // the border from which it differs from the scenarios before; the first when empty
 }
 
 func scenarios() []scenario {
@@ -72,7 +125,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "first", next: first, setUp: func(h *host) fleet.ReleaseOrder { return h.order(first) }},
 		{name: "upgrade", old: v1, next: good, setUp: after(good)},
-		{name: "upgrade that fails", old: v1, next: bad, setUp: after(bad)},
+		{name: "upgrade that fails", old: v1, next: bad, setUp: after(bad), from: "before ValidateService " + hook(fleet.ValidateService)},
 		{name: "rollback", old: v1, next: app("v0", nil), setUp: func(h *host) fleet.ReleaseOrder {
 			v0 := h.order(app("v0", nil))
 			h.mustRelease(v0)
@@ -93,24 +146,21 @@ func TestKillAtEveryStep(t *testing.T) {
 }
 
 func killAtEveryStep(t *testing.T, layout string, sc scenario) {
-	seen := map[string]int{}
-	for _, step := range steps(t, layout, sc) {
-		seen[step]++
-		count := seen[step]
-		if count > 3 && (step == "replaced" || step == "put back") {
+	for _, at := range instants(t, layout, sc) {
+		if at.count > 3 && (at.step == "replaced" || at.step == "put back") {
 			continue // one file is like the other
 		}
-		t.Run(fmt.Sprintf("%s/%s/%s %d", layout, sc.name, step, count), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/%s/%s %d", layout, sc.name, at.step, at.count), func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			h.layout = layout
 			order := sc.setUp(h)
-			if !wasKilled(h.doomed(doom{KillAt: step, Count: count, Job: "doomed", Order: order})) {
+			if !wasKilled(h.doomed(doom{KillAt: at.step, Count: at.count, Job: "doomed", Order: order})) {
 				t.Fatal("the job was not killed there")
 			}
 			h.boot()
 			live := h.wantRecovered(order, sc)
-			if step == "entered validated" && live != "v2" && live != "v0" {
+			if at.step == "entered validated" && live != "v2" && live != "v0" {
 				t.Errorf("validated, but %s is live", live)
 			}
 			must(t, h.Forget("doomed"))
