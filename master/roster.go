@@ -166,6 +166,9 @@ func (r *roster) match(expr string) ([]fleet.Minion, error) {
 			out = append(out, m)
 		}
 	}
+	if err := t.Err(); err != nil {
+		return nil, &target.SyntaxError{Expr: expr, Column: 1, Message: err.Error()}
+	}
 	slices.SortFunc(out, func(a, b fleet.Minion) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return out, nil
 }

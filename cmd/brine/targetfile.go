@@ -69,6 +69,9 @@ func (c *cli) matchFile(q targetQuestion) error {
 			answer.Minions = append(answer.Minions, id)
 		}
 	}
+	if err := compiled.Err(); err != nil {
+		return c.badTarget(&target.SyntaxError{Expr: compiled.String(), Column: 1, Message: err.Error()})
+	}
 	slices.Sort(answer.Minions)
 	if c.json {
 		return c.printJSON(answer)

@@ -59,7 +59,8 @@ func Matches(env *Env, kind target.Kind, expr any, delimiter, id string) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrArguments, err)
 	}
-	return t.Match(subject(env, id)), nil
+	ok := t.Match(subject(env, id))
+	return ok, t.Err()
 }
 
 func subject(env *Env, id string) target.Subject {

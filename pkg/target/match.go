@@ -1,12 +1,9 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -94,34 +91,6 @@ func idList(ids []string) matcher {
 		set[fleet.MinionID(id)] = true
 	}
 	return func(s *Subject) bool { return s.ID != "" && set[s.ID] }
-}
-
-func idRegexp(pattern string) (matcher, *patternError) {
-	re, err := compile(pattern, "")
-	if err != nil {
-		return nil, err
-	}
-	return func(s *Subject) bool { return re.MatchString(string(s.ID)) }, nil
-}
-
-// compile compiles a regular expression that is anchored at the start, like Python's re.match.
-func compile(pattern, flags string) (*regexp.Regexp, *patternError) {
-	_, err := regexp.Compile(pattern) // Alone: in the group below, "a)(b" would be right.
-	if err == nil {
-		var re *regexp.Regexp
-		if re, err = regexp.Compile(flags + `\A(?:` + pattern + `)`); err == nil {
-			return re, nil
-		}
-	}
-	bad := &patternError{message: "regular expression: " + err.Error()}
-	if where, ok := errors.AsType[*syntax.Error](err); ok {
-		bad.offset = max(0, strings.Index(pattern, where.Expr))
-		bad.message = fmt.Sprintf("regular expression: %s: `%s`", where.Code, where.Expr)
-		if where.Code == syntax.ErrInvalidPerlOp || where.Code == syntax.ErrInvalidEscape {
-			bad.message += " (RE2 has no look-around and no back references)"
-		}
-	}
-	return nil, bad
 }
 
 // tag matches tag:value. Tags are flat, so a name may hold the delimiter: each place that it stands at is tried.

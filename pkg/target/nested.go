@@ -15,6 +15,7 @@ type nested struct {
 	parts     []string
 	delimiter string
 	values    []func(string) bool // whether a value matches the rest from that part on; nil: that rest can match none
+	patterns  []*pattern          // that values are compared with
 }
 
 // nestedMatch makes the matcher of G@, P@, I@ and J@.
@@ -36,10 +37,18 @@ func nestedMatch(kind, pattern, delimiter string) (matcher, *patternError) {
 	if err := n.compile(kind == "P" || kind == "J"); err != nil {
 		return nil, err
 	}
-	if kind == "G" || kind == "P" {
-		return func(s *Subject) bool { return n.find(s.Grains, 0) }, nil
-	}
-	return func(s *Subject) bool { return n.find(s.Pillar, 0) }, nil
+	return func(s *Subject) bool {
+		var ok bool
+		if kind == "G" || kind == "P" {
+			ok = n.find(s.Grains, 0)
+		} else {
+			ok = n.find(s.Pillar, 0)
+		}
+		for _, p := range n.patterns {
+			s.note(p)
+		}
+		return ok
+	}, nil
 }
 
 // splitParts takes name:value apart.
@@ -68,13 +77,14 @@ func (n *nested) compile(regex bool) *patternError {
 			n.values[i] = func(v string) bool { return g.match(strings.ToLower(v)) }
 		case part == "*": // Always a key.
 		default:
-			re, err := compile(rest, "(?i)")
+			re, err := compile(rest, true)
 			if err != nil && must {
 				err.offset += offset
 				return err
 			}
 			if must = false; err == nil {
-				n.values[i] = re.MatchString
+				n.values[i] = re.match
+				n.patterns = append(n.patterns, re)
 			}
 		}
 		offset += len(part) + len(n.delimiter)

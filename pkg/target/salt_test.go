@@ -29,7 +29,6 @@ type saltCases struct {
 func notAsSalt() map[int]string {
 	return map[int]string{
 		241: "parentheses need no spaces; Salt takes (web1 for an id",
-		34:  "RE2 has no look-ahead: an error that says so",
 		304: "a malformed match is an error before anything happens; Salt logs it and takes it as no match",
 	}
 }

@@ -2,7 +2,7 @@
 //
 //	web*                      glob on the minion's id: * ? [a-z] [!a-z]
 //	L@web1,db1                ids
-//	E@web\d+                  regular expression (RE2) on the id, anchored at its start only
+//	E@web\d+                  regular expression (Python's) on the id, anchored at its start only
 //	G@os:Ubuntu  P@os:Deb.*   grain: glob, regular expression
 //	T@env:prod                tag: glob (brine's own)
 //	I@env:prod   J@env:p.*    pillar: glob, regular expression
@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
@@ -39,6 +40,8 @@ type Subject struct {
 	Grains fleet.Grains
 	Tags   fleet.Tags
 	Pillar map[string]any
+
+	slow *atomic.Bool // the target's
 }
 
 // Nodegroups are named expressions: each value a string or a list of strings (words). Plain ids alone are a list of ids,
@@ -50,6 +53,7 @@ type Target struct {
 	expr   string
 	match  matcher
 	pillar bool
+	slow   atomic.Bool
 }
 
 // matcher says whether a subject is meant.
@@ -88,8 +92,19 @@ func parse(expr string, words []word, groups Nodegroups) (*Target, error) {
 	return nil, err
 }
 
-// Match reports whether the subject is meant.
-func (t *Target) Match(s Subject) bool { return t.match(&s) }
+// Match reports whether the subject is meant. After Err says something, nobody is.
+func (t *Target) Match(s Subject) bool {
+	s.slow = &t.slow
+	return t.match(&s) && !t.slow.Load()
+}
+
+// Err is ErrSlow when a match had to be given up: then no answer of Match counts, those before included.
+func (t *Target) Err() error {
+	if t.slow.Load() {
+		return ErrSlow
+	}
+	return nil
+}
 
 // LooksAtPillar reports whether a match may depend on the subject's pillar.
 func (t *Target) LooksAtPillar() bool { return t.pillar }
