@@ -207,6 +207,9 @@ func (s *steps) against(ctx context.Context, batch map[fleet.MinionID]bool) (hel
 	case Wait:
 		return v.Reason, nil
 	}
+	if !s.d.Strategy.HasMinimum() {
+		return "", nil
+	}
 	candidates, err := s.Fleet.Candidates(ctx, s.d.App, s.group, s.d.Group)
 	if err != nil {
 		return "", err

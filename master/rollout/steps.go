@@ -232,12 +232,12 @@ func (s *steps) collect(ctx context.Context, w way, batch []*fleet.MinionProgres
 		}
 	}
 	admit(passed)
-	err := s.judge(ctx, installing, admit)
+	err := s.judge(ctx, w, installing, admit)
 	return errors.Join(err, admitted.Wait())
 }
 
 // judge waits until every minion has passed or failed, and hands over those that passed.
-func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, passed func([]*fleet.MinionProgress)) error {
+func (s *steps) judge(ctx context.Context, w way, waiting []*fleet.MinionProgress, passed func([]*fleet.MinionProgress)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	news := returned{last: map[fleet.MinionID]*fleet.Return{}}
@@ -274,10 +274,9 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 		if err := s.setAll(ctx, fleet.MinionFailed, bad); err != nil {
 			return err
 		}
-		if err := s.setAll(ctx, fleet.Activating, good); err != nil {
+		if err := s.welcome(ctx, w, good, passed); err != nil {
 			return err
 		}
-		passed(good)
 		if waiting = still; len(waiting) == 0 {
 			break
 		}
@@ -288,6 +287,18 @@ func (s *steps) judge(ctx context.Context, waiting []*fleet.MinionProgress, pass
 			return ctx.Err()
 		}
 	}
+	return nil
+}
+
+// welcome hands over minions that passed; where nothing lies between that and serving, they are done.
+func (s *steps) welcome(ctx context.Context, w way, good []*fleet.MinionProgress, passed func([]*fleet.MinionProgress)) error {
+	if s.group.Balancer == nil && s.d.Strategy.BlueGreen == nil && s.group.Strategy.BlueGreen == nil && s.d.Strategy.Gate == nil {
+		return s.setAll(ctx, w.done, good)
+	}
+	if err := s.setAll(ctx, fleet.Activating, good); err != nil {
+		return err
+	}
+	passed(good)
 	return nil
 }
 

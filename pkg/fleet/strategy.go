@@ -24,6 +24,11 @@ type Strategy struct {
 	BlueGreen *BlueGreen `yaml:"blue_green" json:"blue_green,omitempty"`
 }
 
+// HasMinimum reports whether minions must stay in service.
+func (s Strategy) HasMinimum() bool {
+	return s.MinHealthy.Value > 0 || s.Zones != nil && s.Zones.MinHealthy.Value > 0
+}
+
 // BlueGreen deploys to the side of a group that does not serve, and then lets it serve instead of the other. Who is of
 // neither side is not deployed to.
 type BlueGreen struct {
