@@ -63,7 +63,7 @@ func (m *Minion) options() *data.Map {
 	return data.Merge(data.NewMap(
 		"id", m.cfg.ID, "master", m.cfg.Master, "cachedir", filepath.Join(m.cfg.StateDir, "cache"), "file_client", "remote", "saltenv", nil,
 		"pillarenv", nil, "test", false, "failhard", false, "renderer", "jinja|yaml", "state_top", "salt://top.sls", "hash_type", "sha256",
-		"__role", "minion", "grains", data.From(map[string]any(m.cfg.Grains)),
+		"__role", "minion", "__cli", "salt-minion", "grains", data.From(map[string]any(m.cfg.Grains)),
 	), configured, data.Overwrite, false)
 }
 

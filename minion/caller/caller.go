@@ -112,7 +112,7 @@ func defaults(env *modules.Env, files fileroot.Local, pillarRoots []string) *dat
 		"renderer", "jinja|yaml", "state_top", "salt://top.sls", "cachedir", env.Cache, "nodegroups", &data.Map{},
 		"file_roots", data.From(map[string][]string(files)), "pillar_roots", data.From(map[string][]string{fileroot.Base: pillarRoots}),
 		"pillar_source_merging_strategy", "smart", "pillar_merge_lists", false, "state_auto_order", true, "hash_type", "sha256",
-		"default_include", "minion.d/*.conf", "conf_file", "/etc/brine/minion.yml", "__role", "minion",
+		"default_include", "minion.d/*.conf", "conf_file", "/etc/brine/minion.yml", "__role", "minion", "__cli", "salt-call",
 	)
 }
 

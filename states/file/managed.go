@@ -90,7 +90,7 @@ func (m *managed) content(ctx context.Context) (*fetch.Blob, error) {
 		return blob, nil
 	}
 	defer blob.Close()
-	text, err := m.template.blob(ctx, m.c.Host, m.source.from, blob)
+	text, err := m.template.about("name", m.name).blob(ctx, m.c.Host, m.source.from, blob)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package file_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -112,5 +113,28 @@ func TestRecurseFollowsNoLinkOutOfItsDirectory(t *testing.T) {
 	res := file.States()["recurse"].Run(t.Context(), &state.Call{Name: dir, Args: data.NewMap("source", "salt://tree"), Host: statetest.Host(t, root)})
 	if left, err := os.ReadDir(outside); res.Verdict != state.False || err != nil || len(left) > 0 {
 		t.Errorf("got %+v, and %v outside", res, left)
+	}
+}
+
+func TestTemplatesKnowTheFileThatTheyMake(t *testing.T) {
+	host, dir := statetest.Host(t, ""), t.TempDir()
+	source := filepath.Join(dir, "source")
+	if err := os.WriteFile(source, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var seen *data.Map
+	host.Render = func(_ context.Context, _, text, _ string, vars *data.Map) (string, error) {
+		seen = vars
+		return text, nil
+	}
+	res := file.States()["managed"].Run(t.Context(), &state.Call{
+		Name: filepath.Join(dir, "a"), Host: host,
+		Args: data.NewMap("source", source, "template", "jinja", "mode", "0644", "context", data.NewMap("source", "mine")),
+	})
+	name, _ := seen.Get("name")
+	from, _ := seen.Get("source")
+	mode, _ := seen.Get("mode")
+	if res.Verdict != state.True || name != filepath.Join(dir, "a") || from != "mine" || mode != "0644" {
+		t.Errorf("%+v: name %v, source %v, mode %v", res, name, from, mode)
 	}
 }

@@ -56,7 +56,7 @@ func readManaged(ctx context.Context, c *state.Call) (m *managed, res state.Resu
 		return nil, args.Failed("%s", problem), true
 	}
 	if contents != nil && m.template.engine != "" {
-		text, err := m.template.text(ctx, c.Host, m.name, *contents)
+		text, err := m.template.about("name", m.name, "source", a.Get("source")).text(ctx, c.Host, m.name, *contents)
 		if err != nil {
 			return nil, args.Failed("%v", err), true
 		}

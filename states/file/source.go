@@ -105,11 +105,24 @@ type template struct {
 
 func readTemplate(a *args.Reader) template {
 	t := template{engine: a.Text("template", ""), vars: data.NewMap()}
+	for _, name := range []string{"user", "group", "mode"} { // a template may ask for them
+		t.vars.Set(name, a.Get(name))
+	}
 	for _, name := range []string{"defaults", "context"} {
 		for k, v := range a.Map(name).All() {
 			t.vars.Set(k, v)
 		}
 	}
+	return t
+}
+
+// about tells the template more, under its context.
+func (t template) about(pairs ...any) template {
+	vars := data.NewMap(pairs...)
+	for k, v := range t.vars.All() {
+		vars.Set(k, v)
+	}
+	t.vars = vars
 	return t
 }
 
@@ -127,7 +140,7 @@ func (t template) blob(ctx context.Context, h *state.Host, name string, blob *fe
 	if err != nil {
 		return "", err
 	}
-	return t.text(ctx, h, name, string(text))
+	return t.about("source", name).text(ctx, h, name, string(text))
 }
 
 func (t template) text(ctx context.Context, h *state.Host, name, text string) (string, error) {
