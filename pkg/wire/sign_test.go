@@ -182,3 +182,30 @@ func TestAnAlteredTreeSignatureOpensNothing(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOpen gives a minion jobs with signatures from the network: only what the master has signed opens, whatever the way to its
+// root looks like.
+func FuzzOpen(f *testing.F) {
+	key := testKey(f)
+	genuine := map[string]bool{}
+	for _, n := range []int{1, 2, 5} {
+		jobs := make([]fleet.Job, n)
+		for i := range jobs {
+			jobs[i] = fleet.Job{ID: "j1", Minion: fleet.MinionID(fmt.Sprint("web", n, i)), Function: "test.ping"}
+		}
+		list, err := SignAll(key, jobs)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, s := range list {
+			genuine[string(s.Body)] = true
+			f.Add(s.Body, s.Sig)
+		}
+	}
+	f.Add([]byte("{}"), make([]byte, ed25519.SignatureSize+saltSize+placeSize+33*32))
+	f.Fuzz(func(t *testing.T, body, sig []byte) {
+		if _, err := Open(key.Public(), body, sig); err == nil && !genuine[string(body)] {
+			t.Errorf("%q opened with %x", body, sig)
+		}
+	})
+}
