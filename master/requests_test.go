@@ -10,7 +10,7 @@ import (
 func TestOneMinionsRequestsTakeNoOthersPlaces(t *testing.T) {
 	var s slow
 	ctx, cancel := context.WithCancel(t.Context())
-	gate, served := make(chan struct{}), make(chan fleet.MinionID, slowPerMinion+1)
+	gate, served := make(chan struct{}), make(chan fleet.MinionID, slowPerMinion+2)
 	ask := func(from fleet.MinionID) bool {
 		return s.start(ctx, from, func() {
 			<-gate
