@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
@@ -73,7 +73,7 @@ func New(c Config, log *slog.Logger) (*ELB, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	var options []func(*config.LoadOptions) error
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(answerTimeout))}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))
 	}
@@ -81,11 +81,7 @@ func New(c Config, log *slog.Logger) (*ELB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)
 	}
-	transport := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-	}}
 	client := elasticloadbalancingv2.NewFromConfig(sdk, func(o *elasticloadbalancingv2.Options) {
-		o.HTTPClient = transport
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
@@ -96,7 +92,7 @@ func New(c Config, log *slog.Logger) (*ELB, error) {
 		})
 	})
 	return &ELB{
-		client: client, http: transport, log: log, poll: c.Poll.Or(time.Second), settle: c.Settle.Or(2 * time.Second),
+		client: client, log: log, poll: c.Poll.Or(time.Second), settle: c.Settle.Or(2 * time.Second),
 		pools: c.Pools, found: map[string][]*group{}, names: names{file: c.State, own: c.State != ""},
 	}, nil
 }

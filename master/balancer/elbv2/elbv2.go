@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -29,7 +28,6 @@ const takeOut = 10 * time.Second
 // cannot be told to do it sooner: a Drain whose limit is shorter returns with the target draining.
 type ELB struct {
 	client *elasticloadbalancingv2.Client
-	http   *http.Client
 	log    *slog.Logger
 	poll   time.Duration
 	settle time.Duration

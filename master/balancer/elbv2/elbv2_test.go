@@ -32,7 +32,6 @@ func newDriver(t *testing.T, aws *awstest.AWS, pool PoolConfig) *ELB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.http.CloseIdleConnections)
 	return e
 }
 
