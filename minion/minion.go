@@ -50,7 +50,7 @@ type Minion struct {
 	way       way
 
 	live     live        // whose output somebody watches
-	asked    atomic.Bool // the highstate has been asked for in this run
+	highstate highstate
 	accepted atomic.Bool // the master has accepted the key at some time
 
 	grains   sync.Mutex    // held while grains are set
@@ -108,8 +108,10 @@ func (m *Minion) wire() error {
 	if err != nil {
 		return fmt.Errorf("master %q is not host:port: %w", m.cfg.Master, err)
 	}
+	archives, size := m.cfg.Cache.Limits()
 	m.runner, err = runner.New(runner.Config{
 		StateDir: filepath.Join(dir, "releases"), MasterHost: host, Minion: fleet.MinionID(m.cfg.ID), Log: m.log, Version: m.version, Supervisor: m.supervisor,
+		Archives: archives, CacheBytes: size,
 	})
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
@@ -122,6 +124,7 @@ func (m *Minion) wire() error {
 		return fmt.Errorf("clean cache of files: %w", err)
 	}
 	m.functions = m.table()
+	m.highstate.wanted = m.cfg.Startup == config.StartupHighstate
 	_, err = os.Stat(m.acceptedMark())
 	m.accepted.Store(err == nil)
 	return nil
@@ -158,6 +161,7 @@ func (m *Minion) Run(ctx context.Context, ready func()) error {
 	m.log.Info("minion is up", "id", m.cfg.ID, "version", m.version, "master", m.cfg.Master, "fingerprint", m.key.Public.Fingerprint())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { m.followGrains(ctx); return nil })
+	g.Go(func() error { m.repeatHighstate(ctx); return nil })
 	jobs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { stop(runner.ErrLeft) })
 	start := func(job fleet.Job) { m.enqueue(jobs, g, job) }

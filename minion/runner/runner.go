@@ -35,6 +35,8 @@ type Config struct {
 	Grace      time.Duration      // from TERM to KILL of a script that is over its time; 5 s when zero
 	Supervisor process.Supervisor // the zero value runs scripts in this process, with which their result dies
 	Retry      time.Duration      // before the second try of a download; 250 ms when zero
+	Archives   int                // that are kept of those fetched; 5 when zero
+	CacheBytes int64              // that they may have together; 2 GiB when zero
 }
 
 // ErrLeft is the cause of a context that ends because the minion stops, to be started again. Scripts go on under their
@@ -68,7 +70,8 @@ func New(cfg Config) (*Runner, error) {
 		return nil, fmt.Errorf("open state directory: %w", err)
 	}
 	fetcher, err := fetch.New(fetch.Config{
-		Dir: filepath.Join(cfg.StateDir, "archives"), MasterHost: cfg.MasterHost, HTTP: cfg.HTTP, Log: cfg.Log, Version: cfg.Version, Pause: cfg.Retry,
+		Dir: filepath.Join(cfg.StateDir, "archives"), Archives: cfg.Archives, Bytes: cfg.CacheBytes,
+		MasterHost: cfg.MasterHost, HTTP: cfg.HTTP, Log: cfg.Log, Version: cfg.Version, Pause: cfg.Retry,
 	})
 	if err != nil {
 		return nil, err

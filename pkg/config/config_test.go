@@ -117,6 +117,7 @@ id: web1
 master: salt.example.com:4510
 tags: {Role: web, build: 007}
 grains: {Rack.Row: {A: [1, two]}}
+cache: {archives: 3, size: 10 MiB}
 `), parsed(t, config.MinionFlags, "--startup=highstate"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +127,9 @@ grains: {Rack.Row: {A: [1, two]}}
 	}
 	if want := (fleet.Grains{"Rack.Row": map[string]any{"A": []any{1, "two"}}}); !reflect.DeepEqual(m.Grains, want) {
 		t.Errorf("grains %v", m.Grains)
+	}
+	if archives, bytes := m.Cache.Limits(); archives != 3 || bytes != 10<<20 {
+		t.Errorf("cache of %d archives, %d bytes", archives, bytes)
 	}
 	if m.Token.Reveal() != "s3cr3t" || m.Startup != config.StartupHighstate {
 		t.Errorf("%+v", m)
@@ -182,6 +186,19 @@ func TestAMinionWithoutMasterIsToldHowToSetIt(t *testing.T) {
 	_, err := config.LoadMinion(write(t, "minion.yml", "id: web1\n"), parsed(t, config.MinionFlags))
 	if err == nil || !strings.Contains(err.Error(), "--master") || !strings.Contains(err.Error(), "BRINE_MASTER") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestACacheOfNonsenseIsRefusedWhereItIsWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"{archives: 0}":               `minion.yml:1:19: cache.archives: "0" is not a number above 0`,
+		"{size: lots}":                `minion.yml:1:15: cache.size: "lots" is not a size such as 500MiB or 2GiB`,
+		"{size: 99999999999999999TB}": `minion.yml:1:15: cache.size: "99999999999999999TB" is not a size`,
+	} {
+		_, err := config.LoadMinion(write(t, "minion.yml", "cache: "+text+"\nid: web1\nmaster: m:1\n"), parsed(t, config.MinionFlags))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -35,8 +35,10 @@ type Minion struct {
 	Token         fleet.Secret `yaml:"token"`           // enrols without an operator
 	TokenFile     string       `yaml:"token_file"`      // holds it, when Token is empty
 	StateDir      string       `yaml:"state_dir"`       // key, spool, downloads
+	Cache         Cache        `yaml:"cache"`
 	Bus           MinionBus    `yaml:"bus"`
 	Startup       string       `yaml:"startup"` // StartupHighstate or StartupNone
+	Highstate     MinionAgain  `yaml:"highstate"`
 	Tags          fleet.Tags   `yaml:"tags"`
 	Grains        fleet.Grains `yaml:"grains"`         // added to the facts that are found
 	GrainsDir     string       `yaml:"grains_dir"`     // executables that print more of them
@@ -52,6 +54,17 @@ type MinionBus struct {
 	Heartbeat string `yaml:"heartbeat"`
 }
 
+// MinionAgain is how often a minion asks for its highstate after the start.
+type MinionAgain struct {
+	Every string `yaml:"every"` // empty: never
+	Splay string `yaml:"splay"` // at most added to it, each time another
+}
+
+// HighstateTimes are the time between highstates, 0 for none, and what is at most added to it.
+func (m Minion) HighstateTimes() (every, splay time.Duration) {
+	return durationOf(m.Highstate.Every), durationOf(m.Highstate.Splay)
+}
+
 // Interval is the time between heartbeats.
 func (b MinionBus) Interval() time.Duration { return durationOf(b.Heartbeat) }
 
@@ -64,6 +77,7 @@ func DefaultMinion() Minion {
 	return Minion{
 		ID:       host,
 		StateDir: "/var/lib/brine-minion",
+		Cache:    Cache{Archives: "5", Size: "2GiB"},
 		Bus:      MinionBus{Heartbeat: defaultHeartbeat},
 		Startup:  StartupNone,
 
@@ -81,8 +95,12 @@ func (m *Minion) settings() []setting {
 		{"token", "", &m.Token, nil},
 		{"token_file", "file that holds a token to enrol with", &m.TokenFile, nil},
 		{"state_dir", "directory of the key, the spool and downloads", &m.StateDir, notEmpty},
+		{"cache.archives", "how many fetched archives are kept for rollbacks", &m.Cache.Archives, count},
+		{"cache.size", "how much they may take together", &m.Cache.Size, bytesSize},
 		{"bus.heartbeat", heartbeatHelp, &m.Bus.Heartbeat, interval},
 		{"startup", "what to do at start: highstate or none", &m.Startup, oneOf(StartupHighstate, StartupNone)},
+		{"highstate.every", "how often to ask for it again: 1h; empty: never", &m.Highstate.Every, orEmpty(positive)},
+		{"highstate.splay", "how much is at most added to that, each time another", &m.Highstate.Splay, orEmpty(positive)},
 		{"grains_dir", "directory of executables that print grains", &m.GrainsDir, nil},
 		{"grains_refresh", "how often grains are looked for anew", &m.GrainsRefresh, positive},
 		{"cloud", "whose metadata become grains: auto, ec2 or none", &m.Cloud, oneOf(CloudAuto, CloudEC2, CloudNone)},
