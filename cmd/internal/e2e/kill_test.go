@@ -50,7 +50,11 @@ func wantReturnsOnce(t *testing.T, s *fleettest.Shop, jobs []part) {
 	}
 }
 
-func jobsOf(d fleet.Deployment) (jobs []part) {
+func jobsOf(t *testing.T, d fleet.Deployment) (jobs []part) {
+	t.Helper()
+	if len(d.Minions) == 0 {
+		t.Fatal("the deployment has no minions")
+	}
 	for _, m := range d.Minions {
 		jobs = append(jobs, part{m.Job, m.Minion})
 	}
@@ -113,7 +117,7 @@ func TestADeploymentOutlivesItsMaster(t *testing.T) {
 		}
 		s.Await("all deployments have ended", s.Quiet)
 		wantAll(t, s, tag)
-		wantReturnsOnce(t, s, jobsOf(s.Newest()))
+		wantReturnsOnce(t, s, jobsOf(t, s.Newest()))
 	}
 	load.Stop()
 }
@@ -152,5 +156,5 @@ func TestReturnsOutliveMasterAndMinion(t *testing.T) {
 	if out := run.Must(0).Stdout; strings.Count(out, `"back"`) != 2 {
 		t.Errorf("the run gave:\n%s", out)
 	}
-	wantReturnsOnce(t, s, jobsOf(s.Newest()))
+	wantReturnsOnce(t, s, jobsOf(t, s.Newest()))
 }

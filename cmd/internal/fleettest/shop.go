@@ -282,15 +282,14 @@ func (r *Running) Must(code int) Result {
 	return result
 }
 
-// Newest is the group's newest deployment that no newcomer asked for; the zero value when there is none or the master
-// does not answer.
+// Newest is the group's newest deployment that no newcomer asked for, with its minions; the zero value when there is none
+// or the master does not answer.
 func (s *Shop) Newest() (d fleet.Deployment) {
 	var list []fleet.Deployment
 	_ = s.API(s.T.Context(), "/v1/deployments?limit=20", &list) // the caller waits
-	for _, d := range list {
-		if d.Kind != fleet.KindNewcomer {
-			return d
-		}
+	i := slices.IndexFunc(list, func(d fleet.Deployment) bool { return d.Kind != fleet.KindNewcomer })
+	if i < 0 || s.API(s.T.Context(), "/v1/deployments/"+string(list[i].ID), &d) != nil { // a list does not have the minions
+		return fleet.Deployment{}
 	}
 	return d
 }
@@ -304,9 +303,7 @@ func (s *Shop) Quiet() bool {
 
 // Phase is where a minion is in the newest deployment.
 func (s *Shop) Phase(id string) fleet.Phase {
-	var d fleet.Deployment // a list does not have where its minions are now
-	_ = s.API(s.T.Context(), "/v1/deployments/"+string(s.Newest().ID), &d)
-	for _, m := range d.Minions {
+	for _, m := range s.Newest().Minions {
 		if string(m.Minion) == id {
 			return m.Phase
 		}
