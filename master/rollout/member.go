@@ -3,30 +3,41 @@ package rollout
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
-var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
-
 // Expand replaces {id}, {grains.NAME} and {tags.NAME} in text by what the minion has; of a list the first item. A
 // grain's NAME may go down into maps with dots. An unknown name is an error.
 func Expand(text string, m fleet.Minion) (string, error) {
 	var unknown []string
-	out := placeholder.ReplaceAllStringFunc(text, func(match string) string {
-		value, ok := lookup(match[1:len(match)-1], m)
-		if !ok {
-			unknown = append(unknown, match)
+	var out strings.Builder
+	for rest := text; rest != ""; {
+		end := strings.IndexByte(rest, '}')
+		begin := strings.LastIndexByte(rest[:max(end, 0)], '{')
+		switch {
+		case end < 0:
+			out.WriteString(rest)
+			rest = ""
+			continue
+		case begin < 0:
+			out.WriteString(rest[:end+1])
+		default:
+			value, ok := lookup(rest[begin+1:end], m)
+			if !ok {
+				unknown = append(unknown, rest[begin:end+1])
+			}
+			out.WriteString(rest[:begin])
+			out.WriteString(value)
 		}
-		return value
-	})
+		rest = rest[end+1:]
+	}
 	if len(unknown) > 0 {
 		return "", fmt.Errorf("minion %s has no value for %s in %q", m.ID, strings.Join(unknown, ", "), text)
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 func lookup(name string, m fleet.Minion) (string, bool) {

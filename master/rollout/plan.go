@@ -63,6 +63,7 @@ func Batches(order Order, candidates []Candidate) ([]fleet.PlanMinion, []*fleet.
 
 // choose parts the minions into those that get the revision, in their order, and those that are left out, by id.
 func choose(order Order, candidates []Candidate) (chosen []Candidate, skipped []fleet.PlanMinion) {
+	chosen = make([]Candidate, 0, len(candidates))
 	only := map[fleet.MinionID]bool{}
 	for _, id := range order.Only {
 		only[id] = true

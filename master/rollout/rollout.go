@@ -100,6 +100,9 @@ func (s *steps) deploy(ctx context.Context) error {
 	}
 	way := forward(s.d)
 	for _, part := range parts(s.d) {
+		if part.pause != nil && part.pause.Done {
+			continue // before a restart; what has happened since must not speak against it, as others are under way
+		}
 		if err := s.roll(ctx, way, part.batches); err != nil {
 			return s.refuse(ctx, err)
 		}
