@@ -2,7 +2,8 @@
 // everything else is a view. Its log tells in order what happened; returners, brine watch and the history read it.
 //
 // A Journal lives on database/sql. What SQL databases do not agree on is its Dialect; each database has a folder below
-// that opens it, and package journaltest holds the suite that each must pass.
+// that opens it, and package journaltest holds the suite that each must pass. What minions tell by the thousand is committed to
+// a log of its own in front of the database, which nobody sees: see front.
 package journal
 
 import (
