@@ -264,7 +264,9 @@ func (s *steps) judge(ctx context.Context, w way, waiting []*fleet.MinionProgres
 			if v.Decision == Pass {
 				good = append(good, m)
 			} else {
+				s.mu.Lock()
 				m.Reason = v.Reason
+				s.mu.Unlock()
 				bad = append(bad, m)
 			}
 		}
