@@ -62,6 +62,33 @@ func (k *Keyring) Enrol(
 	return asked.State, err
 }
 
+// EnrolAs is Enrol for a key whose owner somebody else vouches for: by, the cloud's name for the instance, "ec2:i-0abc". One
+// key alone is accepted of each such name; and an id that had a key refused before is for an operator to decide.
+func (k *Keyring) EnrolAs(ctx context.Context, key fleet.Key, id fleet.MinionID, by, from string) (fleet.KeyState, error) {
+	if !fleet.ValidName(string(id)) {
+		return "", fmt.Errorf("%q is not an id: letters, digits, dots, dashes and underscores, at most 128", clip(string(id)))
+	}
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	if known, ok := k.lookup(key); ok && known.State != fleet.KeyPending {
+		if known.State == fleet.KeyAccepted && known.ID == id {
+			return known.State, nil
+		}
+		return "", fmt.Errorf("%w: it was %s as %s", ErrRefused, known.State, known.ID)
+	}
+	if holder, taken := k.holder(id); taken && holder.Key != key {
+		return "", k.refuse(ctx, holder, key, from)
+	}
+	other, found := k.find(func(other fleet.MinionKey) bool {
+		return other.Key != key && (other.By == by || other.ID == id && !holds(other.State))
+	})
+	if found {
+		return "", fmt.Errorf("%w: %s has key %s, which is %s", ErrRefused, by, other.Fingerprint, other.State)
+	}
+	asked, err := k.put(ctx, fleet.MinionKey{ID: id, Key: key, From: from, State: fleet.KeyAccepted, By: by})
+	return asked.State, err
+}
+
 // admit accepts a key by its token.
 func (k *Keyring) admit(ctx context.Context, asked fleet.MinionKey, token string) (fleet.KeyState, error) {
 	digest := tokenDigest(token)

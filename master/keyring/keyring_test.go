@@ -56,6 +56,42 @@ func (f *fixture) as(t *testing.T, key fleet.Key, want string) {
 	}
 }
 
+func TestOneKeyOfEachInstanceIsAccepted(t *testing.T) {
+	f := open(t)
+	ctx := t.Context()
+	first, second, third := fleet.Key{1}, fleet.Key{2}, fleet.Key{3}
+	f.enrol(t, first, "web1", "") // was pending before its document was there
+	for range 2 {
+		if state, err := f.EnrolAs(ctx, first, "web1", "ec2:i-1", "10.0.0.1:1"); err != nil || state != fleet.KeyAccepted {
+			t.Fatal(state, err)
+		}
+	}
+	f.as(t, first, "web1")
+	for _, test := range []struct {
+		key  fleet.Key
+		id   fleet.MinionID
+		by   string
+		want error
+	}{
+		{second, "web2", "ec2:i-1", keyring.ErrRefused}, // the instance has a key
+		{second, "web1", "ec2:i-2", keyring.ErrIDTaken},
+		{first, "web3", "ec2:i-1", keyring.ErrRefused}, // the key has an id
+	} {
+		if state, err := f.EnrolAs(ctx, test.key, test.id, test.by, "10.0.0.1:1"); !errors.Is(err, test.want) {
+			t.Errorf("%s as %s: %s, %v", test.by, test.id, state, err)
+		}
+	}
+	if _, err := f.Revoke(ctx, "web1", "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.EnrolAs(ctx, third, "web1", "ec2:i-3", "10.0.0.1:1"); !errors.Is(err, keyring.ErrRefused) {
+		t.Errorf("an id whose key was revoked came back by itself: %v", err)
+	}
+	if state, err := f.EnrolAs(ctx, second, "web2", "ec2:i-2", "10.0.0.1:1"); err != nil || state != fleet.KeyAccepted {
+		t.Error(state, err)
+	}
+}
+
 func (f *fixture) enrol(t *testing.T, key fleet.Key, id fleet.MinionID, token string) fleet.KeyState {
 	t.Helper()
 	state, err := f.Enrol(t.Context(), key, id, token, "10.0.0.1:4000")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -84,6 +85,26 @@ func (e *EC2) Find(ctx context.Context) (fleet.Grains, error) {
 		found["life_cycle"] = life
 	}
 	return fleet.Grains{"ec2": found}, err
+}
+
+// Identity asks the cloud, if there is one, for the document that says which instance this is, and its RSA signature. Both
+// are empty without a cloud.
+func Identity(ctx context.Context, cloud string) (document, signature []byte, err error) {
+	if !wanted(cloud, os.DirFS("/")) {
+		return nil, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*slowest)
+	defer cancel()
+	e := &EC2{Endpoint: os.Getenv(endpointVariable), Client: metadataClient()}
+	doc, err := e.get(ctx, "dynamic/instance-identity/document")
+	if err != nil {
+		return nil, nil, err
+	}
+	sig, err := e.get(ctx, "dynamic/instance-identity/signature")
+	if err != nil {
+		return nil, nil, err
+	}
+	return []byte(doc), []byte(sig), nil
 }
 
 // tags reads the tags one by one: their names may hold slashes, but the service says where each is.

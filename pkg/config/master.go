@@ -27,6 +27,7 @@ type Master struct {
 	Store     Section            `yaml:"store"`
 	Balancers map[string]Section `yaml:"balancers"` // by the name that groups use
 	Returners map[string]Section `yaml:"returners"` // by name; the name is the cursor's, so renaming one starts it anew
+	Clouds    map[string]Section `yaml:"clouds"`    // by name
 	States    States             `yaml:"states"`
 	// Nodegroups are named targets: each text, or a list of words.
 	Nodegroups map[string]any `yaml:"nodegroups"`
@@ -95,7 +96,7 @@ func LoadMaster(path string, flags *pflag.FlagSet) (Master, error) {
 	m := DefaultMaster()
 	root, err := load(cmp.Or(path, os.Getenv("BRINE_CONFIG")), MasterFile, flags, &m, m.settings())
 	errs := []error{err}
-	for _, plugins := range []string{"balancers", "returners"} {
+	for _, plugins := range []string{"balancers", "returners", "clouds"} {
 		for _, p := range root.Get(plugins).Pairs() {
 			if err := validName(p.Key.Text()); err != nil {
 				errs = append(errs, p.Key.Errorf("%s", err))
