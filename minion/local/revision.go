@@ -36,13 +36,7 @@ func fetch(ctx context.Context, o Options, dir string) error {
 	if err := checkRoom(ctx, o.Bundle, kind, dir); err != nil {
 		return err
 	}
-	if err := archive.UnpackBundle(ctx, o.Bundle, kind, to, archive.Limits{}); err != nil {
-		return err
-	}
-	if kind == archive.Directory {
-		return nil
-	}
-	return strip(to, o.appspecs())
+	return archive.UnpackBundle(ctx, o.Bundle, kind, to, archive.Limits{})
 }
 
 // checkRoom looks whether the bundle fits, with one to spare: for what is installed from it.
@@ -55,46 +49,6 @@ func checkRoom(ctx context.Context, bundle string, kind archive.Kind, dir string
 		return room.Need{Dir: dir, What: what, Bytes: extent.Bytes, Inodes: extent.Inodes}
 	}
 	return room.CheckRoom(need("the revision"), need("one to spare"))
-}
-
-// strip takes away the directory around the revision, when there is one that has an appspec, and what lies beside it.
-func strip(dir string, appspecs []string) error {
-	if has(dir, appspecs) {
-		return nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("list revision: %w", err)
-	}
-	var wrapping []string
-	for _, e := range entries {
-		if inner := filepath.Join(dir, e.Name()); e.IsDir() && has(inner, appspecs) {
-			wrapping = append(wrapping, inner)
-		}
-	}
-	if len(wrapping) != 1 {
-		return nil
-	}
-	whole := dir + "-whole"
-	if err = os.Rename(dir, whole); err == nil {
-		err = os.Rename(filepath.Join(whole, filepath.Base(wrapping[0])), dir)
-	}
-	if err == nil {
-		err = os.RemoveAll(whole)
-	}
-	if err != nil {
-		return fmt.Errorf("strip the directory around the revision: %w", err)
-	}
-	return nil
-}
-
-func has(dir string, appspecs []string) bool {
-	for _, name := range appspecs {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // openRevision reads the first of the appspecs that is there.
