@@ -81,7 +81,32 @@ func (d *deploy) preview(ctx context.Context) ([]string, error) {
 	}
 	lines = append(lines, next.announce("", fleet.AfterInstall)...)
 	lines = append(lines, "make revision "+d.order.Revision.Digest.Short()+" live"+d.instead())
-	return append(lines, next.announce("", fleet.ApplicationStart, fleet.ValidateService, fleet.BeforeAllowTraffic, fleet.AfterAllowTraffic)...), nil
+	lines = append(lines, next.announce("", fleet.ApplicationStart, fleet.ValidateService, fleet.BeforeAllowTraffic, fleet.AfterAllowTraffic)...)
+	pruned, err := d.previewPrune()
+	return append(lines, pruned...), err
+}
+
+// previewPrune says which releases would go once the next one is live.
+func (d *deploy) previewPrune() (out []string, err error) {
+	if d.site.root == nil {
+		return nil, nil
+	}
+	releases, err := d.site.all()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	kept, err := d.kept()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if kept == nil {
+		kept = &record{Good: true}
+		releases = append(releases, kept)
+	}
+	for _, rec := range expendable(releases, kept.ID, d.order.Keep, false) {
+		out = append(out, "remove release "+rec.ID)
+	}
+	return out, nil
 }
 
 func (d *deploy) instead() string {

@@ -67,8 +67,8 @@ func TestATestSaysWhatItWouldDoAndTouchesNothing(t *testing.T) {
 			h.mustRelease(v1)
 			h.traces()
 			v2 := h.order(app("v2", tree{"new/file": "2"}))
-			v2.Shared = v1.Shared
-			test(v2, append(c.second, "ApplicationStop: run "+hook(fleet.ApplicationStop)+" of the live release", "live in place of "+short)...)
+			v2.Shared, v2.Keep = v1.Shared, 1
+			test(v2, append(c.second, "ApplicationStop: run "+hook(fleet.ApplicationStop)+" of the live release", "live in place of "+short, "remove release "+strings.TrimSuffix(h.names(".brine/releases")[0], ".json"))...)
 			v1.Test = true
 			if res, err := h.release(v1); err != nil || res.Skipped == "" || !res.Serving {
 				t.Errorf("%+v, %v", res, err)
