@@ -295,3 +295,36 @@ func TestAFileThatFailsLeavesTheRestToTheNextInstall(t *testing.T) {
 	delete(want, "foreign")
 	h.want(want)
 }
+
+// TestContextsAreToldToSELinuxAndTakenBack has programs in the place of SELinux's own, which write down what they are told.
+func TestContextsAreToldToSELinuxAndTakenBack(t *testing.T) {
+	h := newHost(t)
+	bin := t.TempDir()
+	t.Setenv("PATH", bin)
+	spec := "permissions: [{object: $, pattern: a+b, context: {user: system_u, type: httpd_t, range: s0-s2}}]\n"
+	err := h.install(tree{"a+b": "1"}, spec)
+	if err == nil || !strings.Contains(err.Error(), "semanage") {
+		t.Errorf("without SELinux's programs: %v", err)
+	}
+	for _, name := range []string{"semanage", "restorecon"} {
+		text := "#!/bin/sh\necho " + name + " \"$@\" >>" + bin + "/told\n"
+		must(t, os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755)) //nolint:gosec // it is run
+	}
+	told := func() string {
+		text, _ := os.ReadFile(filepath.Join(bin, "told"))
+		must(t, os.RemoveAll(filepath.Join(bin, "told")))
+		return strings.ReplaceAll(string(text), filepath.Join(h.dir, "srv"), "/srv")
+	}
+	must(t, h.install(tree{"a+b": "1"}, spec))
+	if want := "semanage fcontext -a -s system_u -t httpd_t -r s0-s2 /srv/app/a\\+b\nrestorecon -v /srv/app/a+b\n"; told() != want {
+		t.Errorf("not told: %s", want)
+	}
+	must(t, h.install(tree{"a+b": "2"}, ""))
+	if want := "semanage fcontext -d /srv/app/a\\+b\n"; !strings.Contains(told(), want) {
+		t.Errorf("not told: %s", want)
+	}
+	must(t, os.WriteFile(filepath.Join(bin, "restorecon"), []byte("#!/bin/sh\necho no policy; exit 1\n"), 0o755)) //nolint:gosec // it is run
+	if err := h.install(tree{"a+b": "3"}, spec); err == nil || !strings.Contains(err.Error(), "exit status 1: no policy") {
+		t.Errorf("restorecon failed: %v", err)
+	}
+}
