@@ -34,7 +34,8 @@ type deployments struct {
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	bringing map[string]bool // guarded by mu; "app/group/minion" of newcomers under way; true: asked for once more
+	held     map[fleet.MinionID]bool // guarded by mu; their highstate at start has not succeeded
+	bringing map[string]bool         // guarded by mu; "app/group/minion" of newcomers under way; true: asked for once more
 }
 
 const (

@@ -31,7 +31,8 @@ type dispatcher struct {
 	presence *presence
 	sign     wire.SigningKey
 	answers  map[string]answer
-	back     func(fleet.MinionID) // a minion has said hello
+	back     func(fleet.MinionID)                   // a minion has said hello
+	hold     func(minion fleet.MinionID, held bool) // what a hello says of the highstate at start
 	log      *slog.Logger
 
 	returns  chan wireReturn
@@ -129,6 +130,7 @@ func (d *dispatcher) pending(ctx context.Context, from string, msg any) error {
 // hello writes down what the minion is, and sends what it missed and is still due.
 func (d *dispatcher) hello(ctx context.Context, minion fleet.MinionID, m wire.Hello) error {
 	d.roster.update(minion, m)
+	d.hold(minion, m.Held)
 	d.enqueue(ctx, wireReturn{from: minion, hello: true})
 	d.publishing.Lock()
 	defer d.publishing.Unlock()

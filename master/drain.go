@@ -71,5 +71,5 @@ func (d *deployments) undrain(ctx context.Context, id fleet.MinionID) ([]string,
 	if err := d.roster.setDrained(ctx, id, false); err != nil {
 		return nil, err
 	}
-	return d.highstate(ctx, id)
+	return d.highstate(ctx, id, false)
 }

@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,14 +102,11 @@ func (m *Master) blobBase() string {
 // answers are the requests that minions send.
 func (m *Master) answers() map[string]answer {
 	return map[string]answer{
-		"highstate": func(ctx context.Context, minion fleet.MinionID, _ json.RawMessage) (any, error) {
-			groups, err := m.deployments.highstate(ctx, minion)
-			return notNil(groups), err
-		},
-		wire.RequestFiles:  m.files,
-		wire.RequestFile:   m.file,
-		wire.RequestPillar: m.pillar,
-		wire.RequestGrains: m.grains,
+		wire.RequestHighstate: m.highstate,
+		wire.RequestFiles:     m.files,
+		wire.RequestFile:      m.file,
+		wire.RequestPillar:    m.pillar,
+		wire.RequestGrains:    m.grains,
 	}
 }
 

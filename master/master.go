@@ -127,7 +127,7 @@ func (m *Master) wire(ctx context.Context) error {
 	}
 	m.dispatcher = &dispatcher{
 		journal: m.journal, keyring: m.keyring, roster: m.roster, presence: m.roster.presence, sign: signKey,
-		answers: m.answers(), back: m.deployments.returned, log: m.log, returns: make(chan wireReturn, returnsQueue),
+		answers: m.answers(), back: m.deployments.returned, hold: m.deployments.hold, log: m.log, returns: make(chan wireReturn, returnsQueue),
 	}
 	m.rollout.Fleet = fleetOf{m}
 	return m.listen(busKey)
@@ -181,7 +181,7 @@ func (m *Master) wireRollouts(state string) error {
 	}
 	m.rollout = &rollout.Rollout{Ledger: m.journal, Revisions: archives, Balancers: known, Gate: gate.New(), Log: m.log}
 	m.deployments = &deployments{
-		apps: m.apps, journal: m.journal, roster: m.roster, revisions: archives, rollout: m.rollout, log: m.log, bringing: map[string]bool{},
+		apps: m.apps, journal: m.journal, roster: m.roster, revisions: archives, rollout: m.rollout, log: m.log, bringing: map[string]bool{}, held: map[fleet.MinionID]bool{},
 		locks: &locks{apps: m.apps, journal: m.journal},
 	}
 	return nil

@@ -47,9 +47,14 @@ func fellAway(m *fleet.MinionProgress) bool {
 	return m.Away || m.Phase == fleet.MinionFailed && (strings.HasPrefix(m.Reason, rollout.Lost) || strings.HasPrefix(m.Reason, string(fleet.Interrupted)))
 }
 
-// highstate brings a minion to the target revisions of all groups that match it. It is the answer to a newcomer.
-func (d *deployments) highstate(ctx context.Context, minion fleet.MinionID) ([]string, error) {
-	return d.eachGroup(ctx, minion, func(fleet.Application, fleet.GroupName) bool { return true })
+// highstate brings a minion to the target revisions of all groups that match it. It is the answer to a newcomer; again is
+// for one that has had that answer, and leaves alone what is live.
+func (d *deployments) highstate(ctx context.Context, minion fleet.MinionID, again bool) ([]string, error) {
+	return d.eachGroup(ctx, minion, func(app fleet.Application, group fleet.GroupName) bool {
+		live, err := d.journal.Live(ctx, app.Name, group)
+		due, derr := d.due(app.Name, group, minion)
+		return !again || err != nil || derr != nil || live[minion] != due
+	})
 }
 
 // returned brings a minion up that was away, or got lost, when its group was last deployed to.
@@ -139,6 +144,10 @@ func (d *deployments) newcomer(app fleet.Application, group fleet.GroupName, min
 		return err
 	}
 	defer release()
+	if d.isHeld(minion) {
+		d.log.Info("newcomer waits for its highstate", "minion", minion, "app", app.Name, "group", group)
+		return nil
+	}
 	due, err := d.due(app.Name, group, minion)
 	if err != nil {
 		return err

@@ -53,6 +53,13 @@ func (a *asker) detach() {
 	close(a.gone)
 }
 
+// current is the connection that there is now, or nil.
+func (a *asker) current() *session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.session
+}
+
 // deliver gives an answer to who waits for it.
 func (a *asker) deliver(id uint64, answer any) {
 	a.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -86,14 +87,22 @@ func (m *Minion) run(ctx context.Context, job fleet.Job) error {
 	if err := m.inbox.Start(job.ID); err != nil {
 		return fmt.Errorf("mark %s started: %w", job.ID, err)
 	}
-	m.log.Info("job starts", "job", job.ID, "function", job.Function, "by", job.By)
+	level := slog.LevelInfo
+	if m.own(job) {
+		level = slog.LevelDebug // nobody waits for it; its end is told
+	}
+	m.log.Log(ctx, level, "job starts", "job", job.ID, "function", job.Function, "by", job.By)
 	value, err := m.functions[job.Function](ctx, job, r.event)
 	if job.Function == releaseFunction && errors.Is(err, runner.ErrLeft) {
 		return nil // the next run of the daemon goes on with it
 	}
 	outcome, reason := judge(ctx, err)
-	m.log.Info("job ended", "job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason)
-	return m.finish(job.ID, r.last(outcome, reason, value))
+	m.log.Info("job ended", append([]any{"job", job.ID, "function", job.Function, "outcome", outcome, "reason", reason}, counts(value)...)...)
+	if err := m.finish(job.ID, r.last(outcome, reason, value)); err != nil {
+		return err
+	}
+	m.applied(ctx, job, outcome)
+	return nil
 }
 
 // goOn ends a release that an earlier run of the daemon began.

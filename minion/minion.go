@@ -49,9 +49,9 @@ type Minion struct {
 	boot      string // tells this run of the daemon from others
 	way       way
 
-	live     live        // whose output somebody watches
+	live      live // whose output somebody watches
 	highstate highstate
-	accepted atomic.Bool // the master has accepted the key at some time
+	accepted  atomic.Bool // the master has accepted the key at some time
 
 	grains   sync.Mutex    // held while grains are set
 	applying chan struct{} // full while a job applies states

@@ -2,7 +2,6 @@ package minion
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -97,21 +96,14 @@ func (s *session) greet(ctx context.Context) error {
 	facts := s.facts(ctx)
 	hello := wire.Hello{
 		Boot: s.boot, LastSeq: s.inbox.LastSeq(), Spooled: s.spool.Len(), Grains: facts, Tags: s.tags(facts), Version: s.version,
+		Held: s.highstate.held(),
 	}
 	if err := s.send(ctx, hello); err != nil {
 		return err
 	}
 	s.told.set(facts)
-	if s.cfg.Startup == "highstate" && !s.asked.Load() {
-		if err := s.send(ctx, wire.Request{ID: highstateRequest, Kind: "highstate"}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.askHighstate(ctx)
 }
-
-// highstateRequest numbers the request for the highstate; those of the asker have higher numbers.
-const highstateRequest = 1
 
 func (s *session) send(ctx context.Context, msg any) error {
 	body, err := wire.Encode(msg)
@@ -175,21 +167,11 @@ func (s *session) handle(ctx context.Context, msg any) error {
 }
 
 func (s *session) reply(m wire.Reply) error {
-	if m.ID != highstateRequest {
+	if m.ID == highstateRequest {
+		s.highstateAnswered(m)
+	} else {
 		s.asker.deliver(m.ID, m)
-		return nil
 	}
-	if m.Error != "" {
-		s.log.Warn("highstate not given", "error", m.Error)
-		return nil
-	}
-	s.asked.Store(true)
-	var groups []string
-	if err := json.Unmarshal(m.Body, &groups); err != nil {
-		s.log.Warn("highstate not understood", "error", err)
-		return nil
-	}
-	s.log.Info("highstate asked for", "groups", groups)
 	return nil
 }
 

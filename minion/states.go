@@ -12,6 +12,7 @@ import (
 	"github.com/brine-deploy/brine/pkg/data"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/modules"
+	"github.com/brine-deploy/brine/pkg/stateoutput"
 	"github.com/brine-deploy/brine/states"
 	"github.com/brine-deploy/brine/states/state"
 )
@@ -51,7 +52,26 @@ func (m *Minion) callState(ctx context.Context, job fleet.Job, _ func(fleet.Even
 	if !answer.Applied && len(answer.Errors) == 0 {
 		return answer.Return, nil
 	}
-	return caller.Report(answer), failed(answer)
+	report := caller.Report(answer)
+	if m.own(job) && answer.Empty() {
+		return report, nil // a host of which no top file speaks is as it should be
+	}
+	return report, failed(answer)
+}
+
+// counts tells in a log how many states were applied, and what they changed.
+func counts(value any) []any {
+	report, ok := value.(*stateoutput.Report)
+	if !ok {
+		return nil
+	}
+	changed := 0
+	for _, s := range report.States {
+		if s.Changed {
+			changed++
+		}
+	}
+	return []any{"states", len(report.States), "changed", changed}
 }
 
 // failed says in a line why an answer is none that all went well.

@@ -73,6 +73,11 @@ func noStates(comment string) *Answer {
 	}}}
 }
 
+// Empty says that top files have nothing for this minion, and are not wrong.
+func (a *Answer) Empty() bool {
+	return len(a.Errors) == 0 && len(a.States) == 1 && a.States[0].State == "no" && a.States[0].ID == "states"
+}
+
 // applied compiles what choose gives, and calls it.
 func (e *Engine) applied(ctx context.Context, args *data.Map, choose func(*call) (compile.Mods, *Answer, error)) (*Answer, error) {
 	ctx, release := e.lock(ctx)

@@ -71,6 +71,15 @@ func fileMode(s string) error {
 	return nil
 }
 
+func orEmpty(check func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return check(s)
+	}
+}
+
 func positive(s string) error {
 	if d, err := time.ParseDuration(s); err != nil || d < time.Second {
 		return fmt.Errorf("%q is not a duration of at least 1s, such as 5m", s)

@@ -35,6 +35,7 @@ type Hello struct {
 	Grains  fleet.Grains `msgpack:"grains"`
 	Tags    fleet.Tags   `msgpack:"tags"`
 	Version string       `msgpack:"version"`
+	Held    bool         `msgpack:"held,omitempty"` // its highstate at start has not succeeded: no pool may have it yet
 }
 
 // Ack tells that a minion has written a job down; or, when Refused is not empty, that it will not, and why.
