@@ -48,6 +48,7 @@ func (m *Master) routes() http.Handler {
 	handle("GET /v1/minions/{id}/pillar", m.getPillar)
 	handle("POST /v1/minions/{id}/drain", m.postDrain)
 	handle("POST /v1/minions/{id}/undrain", m.postUndrain)
+	handle("POST /v1/minions/{id}/leave", m.postLeave)
 	handle("POST /v1/jobs", m.postJob)
 	handle("GET /v1/jobs", m.getJobs)
 	handle("GET /v1/jobs/{id}", m.getJob)

@@ -28,6 +28,7 @@ type deployments struct {
 	revisions *revisions
 	rollout   *rollout.Rollout
 	locks     *locks
+	scaling   *scaling
 	log       *slog.Logger
 
 	ctx     context.Context // of the daemon: rollouts outlive the request that started them
@@ -319,6 +320,7 @@ func (d *deployments) carryOut(app fleet.Application, dep *fleet.Deployment) *fl
 		err := d.rollout.Run(d.ctx, app, dep)
 		if err == nil {
 			d.log.Info("deployment ended", "deployment", dep.ID, "app", dep.App, "group", dep.Group, "status", dep.Status, "reason", dep.Reason)
+			d.scaling.ended(dep)
 			return dep
 		}
 		if d.ctx.Err() != nil {

@@ -41,6 +41,8 @@ type dispatcher struct {
 	slow     slow
 	live     live
 
+	identify func(document, signature []byte, now time.Time) (string, error) // nil: no cloud vouches for instances
+
 	publishing sync.Mutex // held from numbering jobs to sending them: each minion sees its jobs in order
 }
 
@@ -117,14 +119,30 @@ func (d *dispatcher) pending(ctx context.Context, from string, msg any) error {
 	if !ok {
 		return nil
 	}
-	state, err := d.keyring.Enrol(ctx, key, m.ID, m.Token, addr.String())
+	state, doubt := d.vouched(ctx, key, m, addr.String())
+	var err error
+	if state == "" {
+		state, err = d.keyring.Enrol(ctx, key, m.ID, m.Token, addr.String())
+	}
 	if err != nil {
 		return errors.Join(err, d.send(from, wire.Ctl{Verb: wire.CtlRejected, Reason: err.Error()}))
 	}
 	if state == fleet.KeyAccepted {
 		return nil // its connection is cut, see Master.keyChanged, and the next one has the minion's name
 	}
-	return d.send(from, wire.Ctl{Verb: wire.CtlPending, Reason: "waits for: brine keys accept " + string(m.ID)})
+	return errors.Join(doubt, d.send(from, wire.Ctl{Verb: wire.CtlPending, Reason: "waits for: brine keys accept " + string(m.ID)}))
+}
+
+// vouched accepts an instance that its cloud vouches for. Whoever is not believed waits for an operator as all others do.
+func (d *dispatcher) vouched(ctx context.Context, key fleet.Key, m wire.Enrol, from string) (fleet.KeyState, error) {
+	if len(m.Document) == 0 || m.Token != "" || d.identify == nil {
+		return "", nil
+	}
+	by, err := d.identify(m.Document, m.Signature, time.Now())
+	if err != nil {
+		return "", fmt.Errorf("%s is not believed: %w", m.ID, err)
+	}
+	return d.keyring.EnrolAs(ctx, key, m.ID, by, from)
 }
 
 // hello writes down what the minion is, and sends what it missed and is still due.

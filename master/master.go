@@ -62,6 +62,7 @@ type Master struct {
 	tree        *tree.Tree
 	rollout     *rollout.Rollout
 	deployments *deployments
+	scaling     *scaling
 	dispatcher  *dispatcher
 	pumps       []*returners.Pump
 	pages       []returners.Page
@@ -130,6 +131,9 @@ func (m *Master) wire(ctx context.Context) error {
 		answers: m.answers(), back: m.deployments.returned, hold: m.deployments.hold, log: m.log, returns: make(chan wireReturn, returnsQueue),
 	}
 	m.rollout.Fleet = fleetOf{m}
+	if err := m.wireClouds(); err != nil {
+		return err
+	}
 	return m.listen(busKey)
 }
 
@@ -222,6 +226,7 @@ func (m *Master) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { m.roster.giveUp(ctx); return nil })
 	g.Go(func() error { return m.tree.Run(ctx) })
 	g.Go(func() error { tidy(ctx); return nil })
+	g.Go(func() error { m.scaling.run(ctx); return nil })
 	g.Go(func() error { return serve(ctx, m.api, m.routes()) })
 	g.Go(func() error { return serve(ctx, m.http, m.pagesAndBlobs()) })
 	for name, b := range m.rollout.Balancers {

@@ -136,6 +136,19 @@ func (r *roster) setDrained(ctx context.Context, id fleet.MinionID, drained bool
 	return nil
 }
 
+// setWarm notes whether a minion is of its cloud's warm pool, and reports whether it has just left it.
+func (r *roster) setWarm(id fleet.MinionID, warm bool) (woke bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, ok := r.minions[id]
+	if !ok || m.Warm == warm {
+		return false
+	}
+	m.Warm = warm
+	r.minions[id] = m
+	return !warm
+}
+
 // get gives one accepted minion as it stands now.
 func (r *roster) get(id fleet.MinionID) (fleet.Minion, bool) {
 	r.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/brine-deploy/brine/minion/grains"
 	"github.com/brine-deploy/brine/pkg/bus"
 	"github.com/brine-deploy/brine/pkg/fleet"
 	"github.com/brine-deploy/brine/pkg/wire"
@@ -84,7 +85,14 @@ func (s *session) enrol(ctx context.Context) error {
 		}
 		token = strings.TrimSpace(string(b))
 	}
-	return s.send(ctx, wire.Enrol{ID: fleet.MinionID(s.cfg.ID), Token: token, Version: s.version})
+	m := wire.Enrol{ID: fleet.MinionID(s.cfg.ID), Token: token, Version: s.version}
+	if token == "" {
+		var err error
+		if m.Document, m.Signature, err = grains.Identity(ctx, s.cfg.Cloud); err != nil {
+			s.log.Warn("instance identity document not read", "error", err)
+		}
+	}
+	return s.send(ctx, m)
 }
 
 // greet says hello, and asks for the highstate once in a run. The probe comes first, so that its echo comes before the

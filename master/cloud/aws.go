@@ -90,6 +90,9 @@ func New(c Config, log *slog.Logger) (*AWS, error) {
 // Every is the time between two questions.
 func (a *AWS) Every() time.Duration { return a.cfg.Poll.Or(10 * time.Second) }
 
+// Identifies reports whether any account's instances may enrol by their documents.
+func (a *AWS) Identifies() bool { return len(a.verifier.keys) > 0 }
+
 // Identify implements Identifier.
 func (a *AWS) Identify(document, signature []byte, now time.Time) (string, error) {
 	return a.verifier.identify(document, signature, now)

@@ -50,6 +50,7 @@ type Watcher interface {
 // Identifier is a cloud that signs documents which say who an instance is. Identify gives the instance's name in the
 // keyring, "ec2:i-0abc", when the document is genuine, young and of this fleet.
 type Identifier interface {
+	Identifies() bool // false: none is accepted
 	Identify(document, signature []byte, now time.Time) (string, error)
 }
 

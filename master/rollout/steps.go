@@ -405,8 +405,8 @@ func (s *steps) move(ctx context.Context, pool fleet.PoolSpec, id fleet.MinionID
 	if err != nil {
 		return err
 	}
-	if event == fleet.AllowTraffic && minion.Drained {
-		return nil // an operator took it out meanwhile, and it stays out
+	if event == fleet.AllowTraffic && (minion.Drained || minion.Warm) {
+		return nil // an operator took it out meanwhile, or it waits in a warm pool: it stays out
 	}
 	if event == fleet.BlockTraffic {
 		return Drain(ctx, s.Balancers[pool.Use], pool, member)

@@ -40,9 +40,10 @@ type Minion struct {
 	Tags      Tags      `json:"tags"`
 	Version   string    `json:"version"`
 	Connected bool      `json:"connected"`
-	Since     time.Time `json:"since"`     // of the last change of Connected; zero: never connected
-	LastSeen  time.Time `json:"last_seen"` // of the last message
-	Drained   bool      `json:"drained"`   // taken out of its pools by a person
+	Since     time.Time `json:"since"`          // of the last change of Connected; zero: never connected
+	LastSeen  time.Time `json:"last_seen"`      // of the last message
+	Drained   bool      `json:"drained"`        // taken out of its pools by a person
+	Warm      bool      `json:"warm,omitempty"` // of its cloud's warm pool: it gets revisions, but enters no pool
 	Vitals    *Vitals   `json:"vitals,omitempty"`
 }
 

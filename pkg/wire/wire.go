@@ -72,6 +72,10 @@ type Enrol struct {
 	ID      fleet.MinionID `msgpack:"id"`
 	Token   string         `msgpack:"token,omitempty"`
 	Version string         `msgpack:"version"`
+
+	// Document and Signature are what a cloud gives its instance to show who it is.
+	Document  []byte `msgpack:"document,omitempty"`
+	Signature []byte `msgpack:"signature,omitempty"`
 }
 
 // Request asks the master for something; the Reply has the same ID.
