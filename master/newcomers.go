@@ -27,12 +27,16 @@ func (d *deployments) catchUp(app fleet.Application, dep *fleet.Deployment) {
 		d.log.Error("newcomers not looked for", "app", app.Name, "group", dep.Group, "error", err)
 		return
 	}
+	parts := make(map[fleet.MinionID]*fleet.MinionProgress, len(dep.Minions))
+	for _, m := range dep.Minions {
+		parts[m.Minion] = m
+	}
 	for _, c := range candidates {
 		var missed bool
-		switch i := slices.IndexFunc(dep.Minions, func(m *fleet.MinionProgress) bool { return m.Minion == c.Minion.ID }); {
-		case i >= 0 && fellAway(dep.Minions[i]):
+		switch part := parts[c.Minion.ID]; {
+		case part != nil && fellAway(part):
 			missed = target != ""
-		case i >= 0 && dep.Minions[i].Phase == fleet.MinionFailed, dep.Status.ExitCode() == fleet.ExitFailed:
+		case part != nil && part.Phase == fleet.MinionFailed, dep.Status.ExitCode() == fleet.ExitFailed:
 		default:
 			missed = c.Live != target
 		}
@@ -65,10 +69,8 @@ func (d *deployments) returned(minion fleet.MinionID) {
 			if err != nil || len(last) == 0 || !last[0].Status.Ended() {
 				return false
 			}
-			whole, err := d.journal.Deployment(d.ctx, last[0].ID)
-			return err == nil && slices.ContainsFunc(whole.Minions, func(m *fleet.MinionProgress) bool {
-				return m.Minion == minion && fellAway(m)
-			})
+			part, err := d.journal.Progress(d.ctx, last[0].ID, minion)
+			return err == nil && fellAway(part)
 		})
 		if err != nil && d.ctx.Err() == nil {
 			d.log.Warn("returned minion not brought up", "minion", minion, "error", err)
@@ -85,16 +87,18 @@ func (d *deployments) eachGroup(ctx context.Context, id fleet.MinionID, wanted f
 	var names []string
 	for _, app := range apps {
 		for name, group := range app.Groups {
-			minions, err := d.roster.match(group.Target)
+			m, matches, err := d.roster.find(group.Target, id)
 			if err != nil {
 				return nil, fmt.Errorf("target of %s %s: %w", app.Name, name, err)
 			}
-			i := slices.IndexFunc(minions, func(m fleet.Minion) bool { return m.ID == id && !m.Drained })
+			if !matches || m.Drained {
+				continue
+			}
 			target, err := d.target(ctx, app.Name, name)
 			if err != nil {
 				return nil, err
 			}
-			if i >= 0 && target != "" && wanted(app, name) {
+			if target != "" && wanted(app, name) {
 				names = append(names, string(app.Name)+"/"+string(name))
 				d.bringUp(app, name, id)
 			}
@@ -148,7 +152,6 @@ func (d *deployments) newcomer(app fleet.Application, group fleet.GroupName, min
 		d.log.Info("newcomer waits for its highstate", "minion", minion, "app", app.Name, "group", group)
 		return nil
 	}
-	d.scaling.asked(d.ctx, minion)
 	due, err := d.due(app.Name, group, minion)
 	if err != nil {
 		return err
@@ -188,8 +191,7 @@ func (d *deployments) resumeNewcomer(app fleet.Application, dep *fleet.Deploymen
 	})
 }
 
-// due is the revision that a minion should be at: the one that a running deployment has brought it to, or else the
-// group's target.
+// due is the revision that a minion should be at: that of a running deployment, see rollout.Due, or the group's target.
 func (d *deployments) due(app fleet.AppName, group fleet.GroupName, minion fleet.MinionID) (fleet.Digest, error) {
 	unended, err := d.journal.Unended(d.ctx)
 	if err != nil {
@@ -199,7 +201,7 @@ func (d *deployments) due(app fleet.AppName, group fleet.GroupName, minion fleet
 		if dep.App != app || dep.Group != group || dep.Kind == fleet.KindNewcomer {
 			continue
 		}
-		if slices.ContainsFunc(dep.Minions, func(m *fleet.MinionProgress) bool { return m.Minion == minion && m.Phase == fleet.Active }) {
+		if rollout.Due(dep, minion) {
 			return dep.Revision.Digest, nil
 		}
 	}

@@ -146,6 +146,12 @@ func (j *Journal) addProgress(ctx context.Context, d *fleet.Deployment) error {
 	return err
 }
 
+// Progress returns one minion's part in a deployment, or ErrNotFound.
+func (j *Journal) Progress(ctx context.Context, id fleet.DeploymentID, minion fleet.MinionID) (m *fleet.MinionProgress, err error) {
+	defer wrap(&err, "find %s in deployment %s", minion, id)
+	return one(ctx, j, decoded[*fleet.MinionProgress], `SELECT body FROM progress WHERE deployment = ? AND minion = ?`, id, minion)
+}
+
 // Deployments returns the deployments that f selects, newest first, without their minions.
 func (j *Journal) Deployments(ctx context.Context, f Filter) (list []*fleet.Deployment, err error) {
 	defer wrap(&err, "list deployments")

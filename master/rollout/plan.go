@@ -128,6 +128,9 @@ type stage struct {
 	pause   fleet.Pause // after it
 }
 
+// canaryStage names the minions that go before all others.
+const canaryStage = "canary"
+
 // stagesOf cuts the chosen minions by zone, and puts the canary before them.
 func stagesOf(order Order, chosen []Candidate) []stage {
 	s := order.Group.Strategy
@@ -137,7 +140,7 @@ func stagesOf(order Order, chosen []Candidate) []stage {
 	}
 	first := &stages[0]
 	n := min(s.Canary.Amount.AtOnce(len(chosen)), len(first.minions))
-	canary := stage{name: "canary", minions: first.minions[:n], atOnce: n}
+	canary := stage{name: canaryStage, minions: first.minions[:n], atOnce: n}
 	canary.pause = fleet.Pause{Bake: s.Canary.Bake, Approve: s.Canary.Approve, Within: s.Canary.Within}
 	if first.minions = first.minions[n:]; len(first.minions) == 0 {
 		stages = stages[1:]
