@@ -47,6 +47,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "serve" { // what a bench starts beside itself
 		return serve(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == "web" {
+		return web(ctx, args[1:])
+	}
 	if len(args) > 0 && args[0] == "host" {
 		return host(ctx)
 	}
@@ -96,6 +99,8 @@ func suite() []measurement {
 		{"returns", returns},       // everybody answers
 		{"ping", ping},             // one asks, one answers
 		{"bulk", bulk},             // large messages
+		{"rollouts", rollouts},     // deployments to all
+		{"rolling", rolling},       // deployments to real hosts behind load balancers
 		{"processes", processes},   // real minions, the command line
 		{"instance", instance},     // archives on one host
 		{"unpacking", unpacking},   // of a minion that unpacks 1 GiB

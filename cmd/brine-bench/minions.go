@@ -36,8 +36,9 @@ type minion struct {
 	rseq    uint64
 	jobs    [][]byte // that it has taken and not returned
 	greeted bool
-	answers bool          // returns at once
-	goes    chan struct{} // gets a token when jobs are to be returned
+	answers bool                             // returns at once
+	result  func(job []byte) json.RawMessage // what it returns; "true" when nil
+	goes    chan struct{}                    // gets a token when jobs are to be returned
 }
 
 // newSwarm makes minions that connect to a server with the given key at addr.
@@ -273,7 +274,11 @@ func (m *minion) answer(ctx context.Context) error {
 		if err := json.Unmarshal(body, &job); err != nil {
 			return fmt.Errorf("decode job: %w", err)
 		}
-		if err := m.tell(ctx, m.ret(m.rseq-uint64(len(jobs)-1-i), job.ID)); err != nil {
+		ret := m.ret(m.rseq-uint64(len(jobs)-1-i), job.ID)
+		if m.result != nil {
+			ret.Return.Value = m.result(body)
+		}
+		if err := m.tell(ctx, ret); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ type Result struct {
 	Ratio     *float64 `json:"ratio"` // value / peer_value
 	Bar       string   `json:"bar"`   // "<= 2" of the ratio, or of the value where there is no peer; empty: for information
 	OK        bool     `json:"ok"`
+	Note      string   `json:"note,omitempty"` // how far apart the repetitions were
 }
 
 type report struct{ results []Result }
@@ -27,6 +28,11 @@ type report struct{ results []Result }
 // alone adds a value that is held to a bar itself.
 func (r *report) alone(bench string, value float64, unit, bar string) {
 	r.add(Result{Bench: bench, Value: value, Unit: unit, Bar: bar, OK: holds(value, bar)})
+}
+
+// noted is alone with a note.
+func (r *report) noted(bench string, value float64, unit, bar, note string) {
+	r.add(Result{Bench: bench, Value: value, Unit: unit, Bar: bar, OK: holds(value, bar), Note: note})
 }
 
 // against adds a value whose ratio to a peer's is held to a bar.
@@ -45,6 +51,9 @@ func line(r Result) string {
 	fmt.Fprintf(&b, "%-46s %10s %-10s", r.Bench, number(r.Value), r.Unit)
 	if r.Ratio != nil {
 		fmt.Fprintf(&b, " %s: %s, ratio %s", r.Peer, number(*r.PeerValue), number(*r.Ratio))
+	}
+	if r.Note != "" {
+		b.WriteString(" " + r.Note)
 	}
 	if r.Bar != "" {
 		verdict := "ok"
