@@ -49,9 +49,8 @@ func Batches(order Order, candidates []Candidate) ([]fleet.PlanMinion, []*fleet.
 		}
 	}
 	for i := range c.planned {
-		m := c.minions[i]
 		if pool := order.Group.Balancer; pool != nil {
-			member, err := MemberOf(*pool, m)
+			member, err := MemberOf(*pool, *c.minions[i])
 			if err != nil {
 				return nil, nil, err
 			}
@@ -189,13 +188,14 @@ type cutter struct {
 	strategy fleet.Strategy
 	service  service
 	planned  []fleet.PlanMinion
-	minions  []fleet.Minion // of planned
+	minions  []*fleet.Minion // of planned
 	pauses   []*fleet.Pause
 	batch    int // number of the next one
 }
 
 func newCutter(s fleet.Strategy, candidates []Candidate) *cutter {
-	return &cutter{strategy: s, service: inService(s, candidates, nil)}
+	n := len(candidates)
+	return &cutter{strategy: s, service: inService(s, candidates, nil), planned: make([]fleet.PlanMinion, 0, n), minions: make([]*fleet.Minion, 0, n)}
 }
 
 func (c *cutter) cut(st stage) error {
@@ -213,7 +213,8 @@ func (c *cutter) cut(st stage) error {
 			now = nil
 		}
 	}
-	for _, m := range st.minions {
+	for i := range st.minions {
+		m := st.minions[i]
 		if len(now) == size || len(now) > 0 && c.service.refuses(c.strategy, m) != "" {
 			flush()
 		}
@@ -222,7 +223,7 @@ func (c *cutter) cut(st stage) error {
 		}
 		c.service.out(c.strategy, m)
 		now = append(now, m)
-		c.minions = append(c.minions, m.Minion)
+		c.minions = append(c.minions, &st.minions[i].Minion)
 		c.planned = append(c.planned, fleet.PlanMinion{Minion: m.Minion.ID, Batch: c.batch, Stage: st.name, Current: m.Live})
 	}
 	flush()
