@@ -37,7 +37,7 @@ Exit codes:
   3  some failed, or did not return`
 
 func (c *cli) runCommand() *cobra.Command {
-	timeout, async := 30*time.Second, false
+	timeout, async, batch, failhard := 30*time.Second, false, "", false
 	cmd := &cobra.Command{
 		Use:   "run TARGET FUNCTION [ARG]...",
 		Short: "Run a function on minions",
@@ -47,28 +47,41 @@ func (c *cli) runCommand() *cobra.Command {
   brine run 'G@os:Debian and not web3' cmd.run 'ls -l' cwd=/srv --timeout 5s
   brine run web1 grains.items -o json
   brine run '*' cmd.run 'apt-get update' --timeout 10m --async
-  brine run 'web*' state.apply nginx test=True --timeout 10m`,
+  brine run 'web*' state.apply nginx test=True
+  brine run 'T@role:web' state.highstate --batch 25% --failhard --state-output changes`,
 		Args: positional,
-		RunE: c.connected(func(ctx context.Context, args []string) error {
-			if timeout <= 0 {
-				return usage("", "--timeout is a duration above zero")
-			}
-			if err := stateoutput.Mode(c.stateOutput).Valid(); err != nil {
-				return usage("", "--state-output: %s", err)
-			}
-			call, err := json.Marshal(callOf(args[1], args[2:]))
-			if err != nil {
-				return fmt.Errorf("encode arguments: %w", err)
-			}
-			req := fleet.RunRequest{Target: args[0], Function: args[1], Args: call, Timeout: fleet.Duration(timeout)}
-			return c.runJob(ctx, req, async)
-		}),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns; a job does not start after it")
+	cmd.RunE = c.connected(func(ctx context.Context, args []string) error {
+		if timeout <= 0 {
+			return usage("", "--timeout is a duration above zero")
+		}
+		if err := stateoutput.Mode(c.stateOutput).Valid(); err != nil {
+			return usage("", "--state-output: %s", err)
+		}
+		call, err := json.Marshal(callOf(args[1], args[2:]))
+		if err != nil {
+			return fmt.Errorf("encode arguments: %w", err)
+		}
+		req := fleet.RunRequest{Target: args[0], Function: args[1], Args: call, Timeout: fleet.Duration(timeout)}
+		if !cmd.Flags().Changed("timeout") && strings.HasPrefix(args[1], "state.") {
+			req.Timeout = fleet.Duration(stateTimeout)
+		}
+		if batch != "" {
+			return c.runBatches(ctx, req, batch, failhard)
+		}
+		return c.runJob(ctx, req, async)
+	})
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for returns; a job does not start after it (state.*: 10m)")
+	cmd.Flags().StringVar(&batch, "batch", "", "so many minions at a time, a number or a share such as 25%")
+	cmd.Flags().BoolVar(&failhard, "failhard", false, "with --batch: no further minions when one has failed")
 	cmd.Flags().StringVar(&c.stateOutput, "state-output", string(stateoutput.Full), "how much is told of each state: full, terse, mixed or changes")
 	cmd.Flags().BoolVar(&async, "async", false, "print the job's id and do not wait: see brine jobs watch")
+	cmd.MarkFlagsMutuallyExclusive("batch", "async")
 	return cmd
 }
+
+// stateTimeout is how long states may take unless a person says otherwise.
+const stateTimeout = 10 * time.Minute
 
 // keyword is what Salt takes for an argument by name.
 var keyword = regexp.MustCompile(`^([A-Za-z_][\w.-]*)=([^=].*|)$`)
@@ -123,16 +136,23 @@ func (t *tally) exit() error {
 	}
 }
 
-func (c *cli) runJob(ctx context.Context, req fleet.RunRequest, async bool) error {
-	var ticket fleet.RunTicket
+func (c *cli) publish(ctx context.Context, req fleet.RunRequest) (ticket fleet.RunTicket, err error) {
 	if err := c.master.post(ctx, "/v1/jobs", nil, req, &ticket); err != nil {
-		return pointAt(req.Target, err)
+		return ticket, pointAt(req.Target, err)
 	}
 	if len(ticket.Minions) == 0 {
-		return nobody(req.Target)
+		return ticket, nobody(req.Target)
 	}
 	for _, away := range ticket.Away {
 		c.sayf("%s: %s\n", away.Minion, notConnected(away))
+	}
+	return ticket, nil
+}
+
+func (c *cli) runJob(ctx context.Context, req fleet.RunRequest, async bool) error {
+	ticket, err := c.publish(ctx, req)
+	if err != nil {
+		return err
 	}
 	if async {
 		return c.published(ticket)
@@ -151,6 +171,15 @@ func (c *cli) published(ticket fleet.RunTicket) error {
 
 // watchJob prints a job's returns and tells how it went.
 func (c *cli) watchJob(ctx context.Context, ticket fleet.RunTicket) error {
+	t, err := c.gather(ctx, ticket)
+	if err != nil {
+		return err
+	}
+	return c.close(ticket, t)
+}
+
+// gather prints a job's returns.
+func (c *cli) gather(ctx context.Context, ticket fleet.RunTicket) (tally, error) {
 	t := tally{Job: ticket.Job, OK: []fleet.MinionID{}, Failed: []fleet.MinionID{}, Missing: slices.Clone(ticket.Minions)}
 	var broken error
 	err := c.master.returns(ctx, ticket, func(r fleet.Return) {
@@ -167,11 +196,10 @@ func (c *cli) watchJob(ctx context.Context, ticket fleet.RunTicket) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		c.sayf("interrupted; job %[1]s goes on: brine jobs watch %[1]s, brine jobs kill %[1]s\n", ticket.Job)
-		return exit(fleet.ExitFailed)
-	case err != nil || broken != nil:
-		return errors.Join(err, broken)
+		return t, exit(fleet.ExitFailed)
+	default:
+		return t, errors.Join(err, broken)
 	}
-	return c.close(ticket, t)
 }
 
 func (c *cli) printReturn(r fleet.Return) error {

@@ -27,3 +27,11 @@ func TestArgumentsAreSortedAsSaltDoes(t *testing.T) {
 		}
 	}
 }
+
+func TestBatchesAreNumbersOrShares(t *testing.T) {
+	for batch, want := range map[string]int{"1": 1, "25": 25, "25%": 2, "1%": 1, "100%": 10, "0": 0, "101%": 0, "x": 0, "": 0} {
+		if got, err := batchSize(batch, 10); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q of 10: %d, %v; want %d", batch, got, err, want)
+		}
+	}
+}
