@@ -199,7 +199,11 @@ func (f *fleetOf) minion(id string) fleet.Minion {
 // run publishes a function and gives the job's id.
 func (f *fleetOf) run(target, function, arg string, timeout time.Duration) fleet.JobID {
 	f.t.Helper()
-	args, err := json.Marshal(fleet.Call{Args: []any{arg}})
+	var call fleet.Call
+	if arg != "" {
+		call.Args = []any{arg}
+	}
+	args, err := json.Marshal(call)
 	if err != nil {
 		f.t.Fatal(err)
 	}
