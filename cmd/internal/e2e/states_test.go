@@ -35,7 +35,7 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 		}
 	}
 	s := fleettest.StartShop(t, fleettest.ShopConfig{
-		Bin: bin, Minions: 2,
+		Bin: bin, Minions: 2, Env: []string{"BRINE_STARTUP=none"},
 		Master: "states: {root: [" + dir + "/first, " + dir + "/second], pillar: " + dir + "/pillar}\nnodegroups: {ours: 'L@web1,web2'}\n",
 	})
 	read := func(name string) string {
@@ -64,6 +64,22 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 		t.Errorf("the second time: %s", again)
 	}
 
+	batches := s.Must(0, "run", "*", "state.apply", "web", "--batch", "50%", "--state-output", "terse")
+	if strings.Count(batches.Stderr, "batch of 1 minion") != 2 || strings.Count(batches.Stdout, "Result: Clean") != 4 {
+		t.Errorf("in batches: %s%s", batches.Stderr, batches.Stdout)
+	}
+	if out := s.Must(1, "run", "web1", "state.apply", "missing", "--batch", "1", "-o", "json").Stdout; !strings.Contains(out, `"retcode":1`) || !strings.Contains(out, `"failed":["web1"]`) {
+		t.Errorf("a missing SLS: %s", out)
+	}
+	if out := s.Must(0, "run", "web1", "state.single", "test.succeed_with_changes", "name=x").Stdout; !strings.Contains(out, "Succeeded: 1 (changed=1)") {
+		t.Errorf("state.single: %s", out)
+	}
+	for _, show := range []string{"show_sls web", "show_low_sls web", "show_top", "show_states", "show_highstate", "show_lowstate"} {
+		if out := s.Must(0, append([]string{"run", "web1"}, strings.Fields("state."+show)...)...).Stdout; !strings.Contains(out, "web") {
+			t.Errorf("state.%s: %s", show, out)
+		}
+	}
+
 	if out := s.Must(0, "run", "web2", "pillar.items", "-o", "json").Stdout; strings.Contains(out, "of-web1") || !strings.Contains(out, "8080") {
 		t.Errorf("the pillar of web2: %s", out)
 	}
@@ -89,22 +105,6 @@ func TestStatesAndPillarComeFromTheMaster(t *testing.T) {
 	}
 	if out := s.Must(0, "run", "web1", "state.apply", "web", "test=False").Stdout; !strings.Contains(out, "Summary for web1") || !strings.Contains(out, "Succeeded: 2") {
 		t.Errorf("not in Salt's form: %s", out)
-	}
-
-	batches := s.Must(0, "run", "*", "state.apply", "web", "--batch", "50%", "--state-output", "terse")
-	if strings.Count(batches.Stderr, "batch of 1 minion") != 2 || strings.Count(batches.Stdout, "Result: Clean") != 4 {
-		t.Errorf("in batches: %s%s", batches.Stderr, batches.Stdout)
-	}
-	if out := s.Must(1, "run", "web1", "state.apply", "missing", "--batch", "1", "-o", "json").Stdout; !strings.Contains(out, `"retcode":1`) || !strings.Contains(out, `"failed":["web1"]`) {
-		t.Errorf("a missing SLS: %s", out)
-	}
-	if out := s.Must(0, "run", "web1", "state.single", "test.succeed_with_changes", "name=x").Stdout; !strings.Contains(out, "Succeeded: 1 (changed=1)") {
-		t.Errorf("state.single: %s", out)
-	}
-	for _, show := range []string{"show_sls web", "show_low_sls web", "show_top", "show_states", "show_highstate", "show_lowstate"} {
-		if out := s.Must(0, append([]string{"run", "web1"}, strings.Fields("state."+show)...)...).Stdout; !strings.Contains(out, "web") {
-			t.Errorf("state.%s: %s", show, out)
-		}
 	}
 
 	if out := s.Must(0, "doc", "state.apply", "--no-color").Stdout; !strings.Contains(out, "test=True") {
