@@ -1,18 +1,12 @@
 package cloud
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -132,51 +126,15 @@ func TestStandingsOfAFleetAreReadPageByPage(t *testing.T) {
 	}
 }
 
-// amazon signs documents as the metadata service has them.
-type amazon struct {
-	key  *rsa.PrivateKey
-	file string
-}
-
-func newAmazon(t *testing.T) amazon {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "aws.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return amazon{key, file}
-}
-
-func (a amazon) document(t *testing.T, account, region, id string, started time.Time) (document, signature []byte) {
-	t.Helper()
-	document = fmt.Appendf(nil, "{\n  \"accountId\" : %q,\n  \"instanceId\" : %q,\n  \"pendingTime\" : %q,\n  \"region\" : %q\n}", account, id, started.UTC().Format(time.RFC3339), region)
-	digest := sha256.Sum256(document)
-	raw, err := rsa.SignPKCS1v15(nil, a.key, crypto.SHA256, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := base64.StdEncoding.EncodeToString(raw)
-	return document, []byte(text[:64] + "\n" + text[64:])
-}
-
 func TestOnlyAGenuineYoungInstanceOfOursIsIdentified(t *testing.T) {
-	genuine, forger := newAmazon(t), newAmazon(t)
-	v, err := newVerifier(Identity{Accounts: []string{"1"}, Regions: []string{"eu-central-1"}, Certificates: []string{genuine.file}})
+	genuine, forger := awstest.NewSigner(t), awstest.NewSigner(t)
+	v, err := newVerifier(Identity{Accounts: []string{"1"}, Regions: []string{"eu-central-1"}, Certificates: []string{genuine.Certificate}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
 	for _, test := range []struct {
-		by                  amazon
+		by                  awstest.Signer
 		account, region, id string
 		age                 time.Duration
 		want                string
@@ -189,13 +147,13 @@ func TestOnlyAGenuineYoungInstanceOfOursIsIdentified(t *testing.T) {
 		{genuine, "1", "eu-central-1", "i-0a", -time.Hour, "within 30m0s"},
 		{genuine, "1", "eu-central-1", "", time.Minute, "no instance"},
 	} {
-		doc, sig := test.by.document(t, test.account, test.region, test.id, now.Add(-test.age))
+		doc, sig := test.by.Document(t, test.account, test.region, test.id, now.Add(-test.age))
 		name, err := v.identify(doc, sig, now)
 		if test.want == "" && (err != nil || name != "ec2:i-0a") || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%+v: %q, %v", test, name, err)
 		}
 	}
-	doc, sig := genuine.document(t, "1", "eu-central-1", "i-0a", now)
+	doc, sig := genuine.Document(t, "1", "eu-central-1", "i-0a", now)
 	if _, err := v.identify([]byte(strings.Replace(string(doc), "i-0a", "i-0b", 1)), sig, now); err == nil {
 		t.Error("a changed document was believed")
 	}
@@ -260,7 +218,7 @@ func TestAWebhookHearsOfNewcomersUntilItUnderstood(t *testing.T) {
 }
 
 func TestEachCloudReadsItsSectionStrictly(t *testing.T) {
-	certificate := newAmazon(t).file
+	certificate := awstest.NewSigner(t).Certificate
 	for _, test := range []struct{ name, section, want string }{
 		{"aws", "region: eu-central-1\nidentity: {accounts: [\"1\"], certificates: [" + certificate + "]}", ""},
 		{"aws", "secret_key: x", "secret_key"},

@@ -37,7 +37,6 @@ type AWS struct {
 	URL string // for clients' BaseEndpoint
 
 	cfg     Config
-	t       testing.TB
 	running sync.WaitGroup
 
 	mu        sync.Mutex
@@ -54,15 +53,26 @@ type AWS struct {
 // New starts a fake that ends with the test, and gives the test's process the credentials that clients want.
 func New(t *testing.T, cfg Config) *AWS {
 	t.Helper()
-	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	for _, v := range Environment() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	return Start(t, cfg)
+}
+
+// Environment is what its clients need.
+func Environment() []string {
+	return []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=example", "AWS_CONFIG_FILE=/nonexistent", "AWS_EC2_METADATA_DISABLED=true"}
+}
+
+// Start starts a fake for clients in other processes; see New and Environment.
+func Start(t testing.TB, cfg Config) *AWS {
+	t.Helper()
 	if cfg.PageSize == 0 {
 		cfg.PageSize = 100
 	}
 	a := &AWS{
-		cfg: cfg, t: t, hosts: map[string]string{}, instances: map[string]*Instance{}, alarms: map[string]Alarm{},
+		cfg: cfg, hosts: map[string]string{}, instances: map[string]*Instance{}, alarms: map[string]Alarm{},
 		calls: map[string]int{}, fail: map[string][]failure{}, limits: map[string]*rate.Limiter{},
 	}
 	api := httptest.NewServer(http.HandlerFunc(a.serve))
