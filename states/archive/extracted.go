@@ -191,7 +191,7 @@ func (x *extracted) open(ctx context.Context) (*opened, state.Result, bool) {
 }
 
 func (x *extracted) apply(ctx context.Context, o *opened) state.Result {
-	list, err := o.list(ctx)
+	list, err := o.listed(ctx)
 	if err != nil {
 		return args.Failed("%v", err)
 	}
