@@ -45,7 +45,11 @@ func (s *session) sendReturns(ctx context.Context) error {
 // sendReturn sends one return; a large one in chunks, between which acknowledgements and probes go out.
 func (s *session) sendReturn(ctx context.Context, e spool.Entry) error {
 	if len(e.Return.Value) <= wire.ChunkSize {
-		return s.send(ctx, wire.Ret{RSeq: e.RSeq, Return: e.Return})
+		err := s.send(ctx, wire.Ret{RSeq: e.RSeq, Return: e.Return})
+		if err == nil && e.Return.Last {
+			s.acks.told(e.Return.Job)
+		}
+		return err
 	}
 	blob, err := json.Marshal(e.Return)
 	if err != nil {

@@ -32,6 +32,7 @@ type session struct {
 
 	echoed    chan struct{} // gets a value when a probe is answered
 	chunkAcks chan wire.ChunkAck
+	acks      *acks
 }
 
 // serve runs one connection until it breaks.
@@ -39,6 +40,7 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 	s := &session{
 		Minion: m, client: client, start: start, welcome: make(chan struct{}),
 		echoed: make(chan struct{}, 1), chunkAcks: make(chan wire.ChunkAck, wire.Window/wire.ChunkSize+1),
+		acks: newAcks(),
 	}
 	defer m.asker.detach()
 	g, ctx := errgroup.WithContext(ctx)
@@ -52,6 +54,7 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 		}
 		s.asker.attach(s)
 		g.Go(func() error { return s.probes(ctx) })
+		g.Go(func() error { return s.sendAcks(ctx) })
 		g.Go(func() error { return s.sendLines(ctx) })
 		return s.sendReturns(ctx)
 	})
@@ -210,8 +213,9 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 	return nil
 }
 
-// job checks an order, writes it down, acknowledges it, and only then lets it run. One that is wrong in any way is
-// written down as well, and its refusal is its outcome. From here on the deadline is one of this host's clock.
+// job checks an order, writes it down, and only then lets it run. It is acknowledged a little later, or by its return. One
+// that is wrong in any way is written down as well, and its refusal is its outcome. From here on the deadline is one of this
+// host's clock.
 func (s *session) job(ctx context.Context, m wire.Job) error {
 	job, err := wire.Open(s.masterKey.Sign, m.Body, m.Sig)
 	if err != nil {
@@ -223,9 +227,9 @@ func (s *session) job(ctx context.Context, m wire.Job) error {
 	if err != nil {
 		return fmt.Errorf("write job %s down: %w", job.ID, err)
 	}
-	acked := s.send(ctx, wire.Ack{Seq: m.Seq})
-	if fresh { // also when the connection broke before the ack: it will come again, and not be fresh
+	s.acks.add(m.Seq, job.ID)
+	if fresh { // should the connection break before the ack: it will come again, and not be fresh
 		s.start(job)
 	}
-	return acked
+	return nil
 }
