@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	execbalancer "github.com/brine-deploy/brine/master/balancer/exec"
+	"github.com/brine-deploy/brine/master/balancer/elbv2"
 	"github.com/brine-deploy/brine/master/balancer/haproxy"
 	"github.com/brine-deploy/brine/master/balancer/nginx"
 	"github.com/brine-deploy/brine/master/balancer/proxy"
+	"github.com/brine-deploy/brine/master/cloud"
 	"github.com/brine-deploy/brine/pkg/config"
 	"github.com/brine-deploy/brine/pkg/store/dir"
 	"github.com/brine-deploy/brine/pkg/store/s3"
@@ -27,6 +29,7 @@ var pluginConfigs = map[string]func() any{
 	"dir":        func() any { return new(dir.Config) },
 	"s3":         func() any { return new(s3.Config) },
 	"exec":       func() any { return new(execbalancer.Config) },
+	"elbv2":      func() any { return new(elbv2.Config) },
 	"haproxy":    func() any { return new(haproxy.Config) },
 	"nginx":      func() any { return new(nginx.Config) },
 	"proxy":      func() any { return new(proxy.Config) },
@@ -66,6 +69,12 @@ func TestTheSampleOfTheMasterLoads(t *testing.T) {
 			}
 			for name, s := range m.Returners {
 				sections["returners."+name] = s
+			}
+			for name, s := range m.Clouds {
+				clouds := map[string]any{"aws": new(cloud.Config), "webhook": new(cloud.WebhookConfig)}
+				if err := s.Decode(clouds[s.Type]); err != nil {
+					t.Errorf("clouds.%s: %v", name, err)
+				}
 			}
 			for name, s := range sections {
 				newConfig, ok := pluginConfigs[s.Type]
