@@ -32,6 +32,16 @@ func (m *Master) postAnswer(ctx context.Context, r *http.Request) (any, error) {
 	})
 }
 
+func (m *Master) postDecide(ctx context.Context, r *http.Request) (any, error) {
+	req, err := decode[fleet.DecideRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	return m.told(ctx, r, func(id fleet.DeploymentID) error {
+		return m.rollout.Decide(ctx, id, req.Minion, fleet.Decision{Choice: req.Choice, By: caller(ctx), At: time.Now(), Reason: req.Reason})
+	})
+}
+
 // told gives the deployment after something was said to it.
 func (m *Master) told(ctx context.Context, r *http.Request, say func(fleet.DeploymentID) error) (any, error) {
 	d, err := m.deployment(ctx, r)

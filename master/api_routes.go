@@ -37,6 +37,7 @@ func (m *Master) routes() http.Handler {
 	mux.HandleFunc("GET /v1/deployments/{id}/log", m.streamLog)
 	handle("POST /v1/deployments/{id}/stop", m.postStop)
 	handle("POST /v1/deployments/{id}/answer", m.postAnswer)
+	handle("POST /v1/deployments/{id}/decide", m.postDecide)
 	handle("GET /v1/locks", m.getLocks)
 	handle("POST /v1/locks", m.postLock)
 	handle("POST /v1/unlock", m.postUnlock)

@@ -67,7 +67,7 @@ func (c *cli) rootCommand() *cobra.Command {
 		}
 	}
 	add(deployGroup, c.deployCommand(), c.planCommand(), c.rollbackCommand(), c.watchCommand(), c.statusCommand(),
-		c.historyCommand(), c.showCommand(), c.diffCommand(), c.revisionsCommand(), c.stopCommand(), c.approveCommand(), c.rejectCommand(), c.retryCommand(),
+		c.historyCommand(), c.showCommand(), c.diffCommand(), c.revisionsCommand(), c.stopCommand(), c.approveCommand(), c.rejectCommand(), c.decideCommand(), c.retryCommand(),
 		c.lockCommand(), c.unlockCommand())
 	add(fleetGroup, c.runCommand(), c.jobsCommand(), c.minionsCommand(), c.grainsCommand(), c.pillarCommand(), c.targetCommand(), c.keysCommand(), c.drainCommand())
 	add(setupGroup, c.docCommand(), c.doctorCommand(), c.initCommand(), c.versionCommand())

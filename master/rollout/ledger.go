@@ -134,7 +134,7 @@ func (s *steps) in(phase fleet.Phase) []*fleet.MinionProgress {
 func (s *steps) touched() []*fleet.MinionProgress {
 	var out []*fleet.MinionProgress
 	for _, m := range s.d.Minions {
-		if m.Phase != fleet.Skipped && m.Phase != fleet.Waiting {
+		if m.Phase != fleet.Skipped && m.Phase != fleet.Waiting && !excluded(m) {
 			out = append(out, m)
 		}
 	}

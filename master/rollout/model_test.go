@@ -241,6 +241,7 @@ type story struct {
 	stopAt   time.Duration
 	answer   *fleet.Answer
 	answerAt time.Duration
+	choices  map[fleet.MinionID]fleet.Choice // about those that fail
 }
 
 func drawStory(t *rapid.T) story {
@@ -285,6 +286,13 @@ func drawStory(t *rapid.T) story {
 		st.stop = &fleet.Stop{By: "alice", Now: rapid.Bool().Draw(t, "now"), Revert: rapid.Bool().Draw(t, "revert")}
 		st.stopAt = seconds(60, "stop at")
 	}
+	if oneIn(3, "guided") {
+		st.strategy.OnFailure, st.strategy.Within = fleet.Ask, fleet.Duration(seconds(300, "within"))
+		st.choices = map[fleet.MinionID]fleet.Choice{}
+		for i := range n {
+			st.choices[fleet.MinionID(fmt.Sprintf("m%d", i))] = rapid.SampledFrom(fleet.Choices()).Draw(t, "choice")
+		}
+	}
 	st.answer = &fleet.Answer{By: "bob", Approved: !oneIn(4, "rejects")}
 	st.answerAt = seconds(90, "answer at")
 	return st
@@ -303,7 +311,7 @@ func (st story) play(ctx context.Context) []string {
 	m.stored, _ = json.Marshal(d)
 	over, people := context.WithCancel(ctx)
 	defer people()
-	go st.people(over, r)
+	go st.people(over, r, m)
 	for {
 		d = new(fleet.Deployment)
 		if err := json.Unmarshal(m.stored, d); err != nil {
@@ -325,7 +333,7 @@ func (st story) play(ctx context.Context) []string {
 }
 
 // people stop and answer when their time has come, again and again while the master is down.
-func (st story) people(ctx context.Context, r *Rollout) {
+func (st story) people(ctx context.Context, r *Rollout, m *model) {
 	stop := st.stop
 	for ctx.Err() == nil {
 		if stop != nil && sleepFor(ctx, st.stopAt) == nil && r.Stop(ctx, "d1", *stop) == nil {
@@ -333,7 +341,22 @@ func (st story) people(ctx context.Context, r *Rollout) {
 		}
 		if sleepFor(ctx, st.answerAt) == nil {
 			_ = r.Answer(ctx, "d1", *st.answer)
+			st.decide(ctx, r, m)
 		}
+	}
+}
+
+// decide says what each minion that fails is to become of. One that is tried again has been mended, and is not tried twice.
+func (st story) decide(ctx context.Context, r *Rollout, m *model) {
+	for _, id := range slices.Sorted(maps.Keys(st.choices)) {
+		choice := st.choices[id]
+		if r.Decide(ctx, "d1", id, fleet.Decision{Choice: choice, By: "carol"}) != nil || choice != fleet.Retry {
+			continue
+		}
+		st.choices[id] = fleet.Abort
+		m.mu.Lock()
+		m.hosts[id].fails["v2"] = false
+		m.mu.Unlock()
 	}
 }
 

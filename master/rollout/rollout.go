@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -124,9 +125,10 @@ func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgre
 	work, wctx := errgroup.WithContext(ctx)
 	slots := make(chan struct{}, s.width())
 	var against error
+	aside := make(chan error, len(batches)) // refusals of batches: the others under way are not left alone for them
 	for _, batch := range batches {
 		slots <- struct{}{} // always free in the end: every batch ends with its context
-		if wctx.Err() != nil {
+		if wctx.Err() != nil || len(aside) > 0 {
 			break
 		}
 		if against = s.mayBegin(wctx, batch); against != nil {
@@ -135,7 +137,12 @@ func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgre
 		s.begin(batch)
 		work.Go(func() error {
 			defer func() { s.done(batch); <-slots }()
-			return s.batch(wctx, w, batch)
+			err := s.batch(wctx, w, batch)
+			if errors.As(err, new(refusal)) && wctx.Err() == nil {
+				aside <- err
+				return nil
+			}
+			return err
 		})
 	}
 	if err := work.Wait(); err != nil {
@@ -143,6 +150,11 @@ func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgre
 	}
 	if against != nil || ctx.Err() != nil {
 		return cmp.Or(ctx.Err(), against)
+	}
+	select {
+	case err := <-aside:
+		return err
+	default:
 	}
 	return s.enough()
 }
@@ -154,6 +166,20 @@ func (s *steps) batch(ctx context.Context, w way, batch []*fleet.MinionProgress)
 		return err
 	}
 	defer release()
+	if err := s.carry(ctx, w, batch); err != nil {
+		return err
+	}
+	return s.settle(ctx, w, batch)
+}
+
+// carry does a batch's work. Those that are tried again, which a restart may have interrupted, have a job of their own.
+func (s *steps) carry(ctx context.Context, w way, batch []*fleet.MinionProgress) error {
+	if i := slices.IndexFunc(batch, func(m *fleet.MinionProgress) bool { return m.Attempt != batch[0].Attempt }); i > 0 {
+		if err := s.carry(ctx, w, batch[:i]); err != nil {
+			return err
+		}
+		return s.carry(ctx, w, batch[i:])
+	}
 	if err := s.drain(ctx, batch); err != nil {
 		return err
 	}
@@ -210,7 +236,7 @@ func (s *steps) revert(ctx context.Context) error {
 			}
 		}
 	}
-	if n := len(s.in(fleet.MinionFailed)); n > 0 {
+	if n := s.failed(); n > 0 {
 		return s.end(ctx, fleet.DeployFailed, fmt.Sprintf("%s; reverted, but %s did not come back", s.d.Reason, minions(n)))
 	}
 	return s.end(ctx, fleet.Reverted, s.d.Reason+"; "+previous.Name()+" serves again")
@@ -218,7 +244,7 @@ func (s *steps) revert(ctx context.Context) error {
 
 // succeed ends a deployment whose batches all passed the gate.
 func (s *steps) succeed(ctx context.Context) error {
-	active, failed, away := len(s.in(fleet.Active)), len(s.in(fleet.MinionFailed)), s.away()
+	active, failed, away := len(s.in(fleet.Active)), s.failed(), s.away()
 	switch {
 	case active == 0 && failed+away > 0:
 		return s.fail(ctx, fleet.DeployFailed, fmt.Sprintf("no minion took the revision: %d failed, %d not connected", failed, away), !s.d.Strategy.NoRevert)

@@ -124,7 +124,7 @@ func (s *steps) turnBack(touched []*fleet.MinionProgress) {
 		default:
 			m.Batch++
 		}
-		m.Phase = fleet.Waiting
+		m.Phase, m.Decision, m.Attempt = fleet.Waiting, nil, 0
 	}
 }
 
@@ -207,6 +207,9 @@ func (s *steps) against(ctx context.Context, batch map[fleet.MinionID]bool) (hel
 	case Wait:
 		return v.Reason, nil
 	}
+	if held, err := s.awaitsDecision(); held != "" || err != nil {
+		return held, err
+	}
 	if !s.d.Strategy.HasMinimum() {
 		return "", nil
 	}
@@ -223,6 +226,23 @@ func (s *steps) against(ctx context.Context, batch map[fleet.MinionID]bool) (hel
 		return "", nil
 	}
 	return why, nil
+}
+
+// awaitsDecision says that another batch of a rolling window waits for a person.
+func (s *steps) awaitsDecision() (held string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.d.Strategy.OnFailure != fleet.Ask {
+		return "", nil
+	}
+	for _, m := range s.undecided(s.d.Minions) {
+		v := JudgeFailure(s.d.Strategy, *m, time.Now())
+		if v.Decision == Fail {
+			return "", refused(errors.New(v.Reason))
+		}
+		held = v.Reason
+	}
+	return held, nil
 }
 
 // fitting cuts a batch of the way back to what may be out of service at once: the minions that failed for good on the way
@@ -254,6 +274,9 @@ func (s *steps) fitting(ctx context.Context, batch []*fleet.MinionProgress) ([]*
 func (s *steps) enough() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.d.Strategy.OnFailure == fleet.Ask {
+		return nil // each was decided about
+	}
 	if v := JudgeRollout(s.d.Strategy, len(s.in(fleet.MinionFailed))); v.Decision == Fail {
 		return refused(errors.New(v.Reason))
 	}

@@ -200,15 +200,19 @@ func (s *steps) jobs(ctx context.Context, w way, minions []*fleet.MinionProgress
 			}
 		}
 		jobs = append(jobs, fleet.Job{
-			ID: s.job(w, m.Batch), Minion: m.Minion, Function: "deploy.release", Args: args, By: s.d.By,
+			ID: s.job(w, m), Minion: m.Minion, Function: "deploy.release", Args: args, By: s.d.By,
 			Issued: now, Deadline: now.Add(timeout),
 		})
 	}
 	return jobs, nil
 }
 
-func (s *steps) job(w way, batch int) fleet.JobID {
-	return fleet.JobID(fmt.Sprintf("%s-%s-%d", s.d.ID, w.job, batch+1))
+func (s *steps) job(w way, m *fleet.MinionProgress) fleet.JobID {
+	id := fmt.Sprintf("%s-%s-%d", s.d.ID, w.job, m.Batch+1)
+	if m.Attempt > 0 {
+		id += fmt.Sprintf("-again%d-%s", m.Attempt, m.Minion)
+	}
+	return fleet.JobID(id)
 }
 
 func (s *steps) timeout() time.Duration { return s.group.Timeout.Or(DefaultTimeout) }

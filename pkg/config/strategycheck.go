@@ -11,6 +11,9 @@ import (
 
 // strategy looks for what is wrong with how a group is rolled.
 func (c *appCheck) strategy(node *yaml.Node, s fleet.Strategy) {
+	if s.OnFailure != "" && s.OnFailure != fleet.Ask {
+		c.fail("on_failure is "+fleet.Ask+", or not given", node.Get("on_failure"))
+	}
 	if s.MaxFailures < 0 {
 		c.fail("max_failures must not be negative", node.Get("max_failures"))
 	}

@@ -67,6 +67,8 @@ type MinionProgress struct {
 	Away     bool          `json:"away,omitempty"` // skipped because it was not connected: it gets the revision when it is back
 	Events   []EventResult `json:"events,omitempty"`
 	Updated  time.Time     `json:"updated"`
+	Decision *Decision     `json:"decision,omitempty"` // about its failure
+	Attempt  int           `json:"attempt,omitempty"`  // how often it was tried again
 }
 
 // Deployment is one revision going to one group.

@@ -21,6 +21,9 @@ type Strategy struct {
 	Zones       *Zones   `yaml:"zones" json:"zones,omitempty"`
 	Gate        *Gate    `yaml:"gate" json:"gate,omitempty"`
 
+	OnFailure string   `yaml:"on_failure" json:"on_failure,omitempty"` // "ask": a minion that fails holds the rollout up until somebody decides (brine decide)
+	Within    Duration `yaml:"within" json:"within,omitempty"`         // for that; 1 hour when zero, then it is aborted
+
 	BlueGreen *BlueGreen `yaml:"blue_green" json:"blue_green,omitempty"`
 }
 
