@@ -57,7 +57,7 @@ func (s *steps) order(ctx context.Context, stop fleet.Stop) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch before := s.d.Stop; {
-	case s.d.Status.Ended():
+	case s.d.Status.Ended() || s.d.Passed:
 		return ErrNotRunning
 	case s.d.Status == fleet.Reverting:
 		return errors.New("it is being reverted already")

@@ -10,9 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/brine-deploy/brine/master/balancer"
 	"github.com/brine-deploy/brine/pkg/fleet"
@@ -93,6 +92,9 @@ func (r *Rollout) Run(ctx context.Context, app fleet.Application, d *fleet.Deplo
 
 // deploy is the way forward: prepare, plan, and stage after stage with what lies between them.
 func (s *steps) deploy(ctx context.Context) error {
+	if s.d.Passed {
+		return s.succeed(ctx)
+	}
 	if err := s.prepare(ctx); err != nil {
 		return s.refuse(ctx, err)
 	}
@@ -122,39 +124,40 @@ func (s *steps) deploy(ctx context.Context) error {
 
 // roll takes batch after batch, or as many at a time as a rolling window holds, while nothing speaks against the next.
 func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgress) error {
-	work, wctx := errgroup.WithContext(ctx)
-	slots := make(chan struct{}, s.width())
+	wctx, stop := context.WithCancel(ctx)
+	defer stop()
+	slots, failed := make(chan struct{}, s.width()), make(chan error, len(batches))
+	var work sync.WaitGroup
 	var against error
-	aside := make(chan error, len(batches)) // refusals of batches: the others under way are not left alone for them
 	for _, batch := range batches {
 		slots <- struct{}{} // always free in the end: every batch ends with its context
-		if wctx.Err() != nil || len(aside) > 0 {
+		if wctx.Err() != nil || len(failed) > 0 {
 			break
 		}
 		if against = s.mayBegin(wctx, batch); against != nil {
 			break
 		}
 		s.begin(batch)
-		work.Go(func() error {
-			defer func() { s.done(batch); <-slots }()
-			err := s.batch(wctx, w, batch)
-			if errors.As(err, new(refusal)) && wctx.Err() == nil {
-				aside <- err
-				return nil
+		work.Go(func() {
+			if err := s.batch(wctx, w, batch); err != nil {
+				failed <- err
+				if !errors.As(err, new(refusal)) { // over a refusal the others under way are not left alone
+					stop()
+				}
 			}
-			return err
+			s.done(batch)
+			<-slots // the last thing: what failed is known before the next begins
 		})
 	}
-	if err := work.Wait(); err != nil {
-		return err
+	work.Wait()
+	close(failed)
+	for err := range failed {
+		if against == nil || !errors.As(err, new(refusal)) {
+			against = err
+		}
 	}
 	if against != nil || ctx.Err() != nil {
 		return cmp.Or(ctx.Err(), against)
-	}
-	select {
-	case err := <-aside:
-		return err
-	default:
 	}
 	return s.enough()
 }
@@ -249,6 +252,9 @@ func (s *steps) succeed(ctx context.Context) error {
 	case active == 0 && failed+away > 0:
 		return s.fail(ctx, fleet.DeployFailed, fmt.Sprintf("no minion took the revision: %d failed, %d not connected", failed, away), !s.d.Strategy.NoRevert)
 	case s.d.Kind != fleet.KindNewcomer:
+		if err := s.pass(ctx); err != nil {
+			return err
+		}
 		if err := s.Ledger.SetTarget(ctx, s.d.App, s.d.Group, s.d.Revision.Digest, s.d.ID); err != nil {
 			return fmt.Errorf("set target of %s %s: %w", s.d.App, s.d.Group, err)
 		}
@@ -261,6 +267,15 @@ func (s *steps) succeed(ctx context.Context) error {
 	default:
 		return s.end(ctx, fleet.DeploySucceeded, minions(active)+" active")
 	}
+}
+
+// pass writes down that nothing can speak against the deployment any more: its revision is about to become the target, and
+// a master that is restarted right then must come to the same end.
+func (s *steps) pass(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d.Passed = true
+	return s.saveLocked(ctx, nil)
 }
 
 // refusal is a reason that ends a deployment: trying again would not help. Any other error of a step means that the

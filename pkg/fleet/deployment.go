@@ -95,6 +95,7 @@ type Deployment struct {
 	Stop       *Stop        `json:"stop,omitempty"`        // it is to end
 	Side       Side         `json:"side,omitempty"`        // of a blue/green group: that it deploys to
 	Switched   bool         `json:"switched,omitempty"`    // Side serves
+	Passed     bool         `json:"passed,omitempty"`      // everything was judged: what is left is to write the end down
 	BreakGlass string       `json:"break_glass,omitempty"` // why it was started inside a freeze, or against a lock
 }
 
