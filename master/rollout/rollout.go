@@ -152,9 +152,10 @@ func (s *steps) roll(ctx context.Context, w way, batches [][]*fleet.MinionProgre
 	work.Wait()
 	close(failed)
 	for err := range failed {
-		if against == nil || !errors.As(err, new(refusal)) {
-			against = err
+		if !errors.As(err, new(refusal)) {
+			return err
 		}
+		against = cmp.Or(against, err)
 	}
 	if against != nil || ctx.Err() != nil {
 		return cmp.Or(ctx.Err(), against)

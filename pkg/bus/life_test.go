@@ -300,10 +300,15 @@ func TestKeysDoNotPrintAndOutliveARestart(t *testing.T) {
 
 func TestChaosKeepsTheOrderOfEventsAndLeavesNothingBehind(t *testing.T) {
 	m := startMaster(t, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m.echo(t)
 	var work sync.WaitGroup
+	work.Go(func() {
+		for began := time.Now(); ctx.Err() == nil && (time.Since(began) < time.Second || len(m.log()) < 20); time.Sleep(10 * time.Millisecond) {
+		}
+		cancel()
+	})
 	for n := range 10 {
 		id := fmt.Sprint("m", n)
 		key := m.accept(t, id)
