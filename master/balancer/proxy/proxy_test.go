@@ -353,3 +353,47 @@ func TestAListenerThatIsTakenIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHTTP2WithoutTLSIsServedAndDrained asks over one connection with many streams, as gRPC's proxies and curl's
+// --http2-prior-knowledge do.
+func TestHTTP2WithoutTLSIsServedAndDrained(t *testing.T) {
+	p, _ := start(t, "")
+	a, b := balancertest.NewBackend(t, "a"), balancertest.NewBackend(t, "b")
+	activate(t, p, a.Member)
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	c := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	url, answered := "http://"+p.Address("web"), make(chan error, 1)
+	go func() {
+		res, err := c.Get(url + "/wait")
+		if err == nil {
+			if res.ProtoMajor != 2 {
+				err = errors.New("it speaks " + res.Proto)
+			}
+			_, rerr := io.ReadAll(res.Body)
+			err = errors.Join(err, rerr, res.Body.Close())
+		}
+		answered <- err
+	}()
+	balancertest.Eventually(t, "the request is open", func() bool { return a.Waiting.Load() == 1 })
+	activate(t, p, b.Member)
+	drained := make(chan error, 1)
+	go func() { drained <- p.Drain(within(t, 10*time.Second), "web", a.Member) }()
+	balancertest.Eventually(t, "the member is draining", func() bool {
+		members, err := p.Members(t.Context(), "web")
+		return err == nil && members["a"] == balancer.Draining
+	})
+	for range 20 { // on the same connection
+		if code, text, _ := send(t, c, http.MethodGet, url+"/", ""); code != http.StatusOK || strings.TrimSpace(text) != "b" {
+			t.Fatal(code, text)
+		}
+	}
+	if len(drained) > 0 {
+		t.Errorf("the drain did not wait: %v", <-drained)
+	}
+	a.Release()
+	if err := errors.Join(<-answered, <-drained); err != nil {
+		t.Error(err)
+	}
+}

@@ -52,6 +52,7 @@ func (p *pool) serve(ctx context.Context, l net.Listener, save func()) error {
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 
 	var running sync.WaitGroup
 	ended := make(chan error, 1)
