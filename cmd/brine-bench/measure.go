@@ -80,7 +80,7 @@ func fanout(ctx context.Context, b *bench) error {
 				return err
 			}
 			ours = append(ours, ms(last.Sub(begun)))
-			if err := pause(ctx, time.Second); err != nil { // acknowledgements
+			if err := pause(ctx, 3*ackPatience); err != nil { // acknowledgements
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type minion struct {
 	lastSeq uint64
 	rseq    uint64
 	jobs    [][]byte // that it has taken and not returned
+	unacked []uint64 // numbers of those of them that it has not acknowledged
 	greeted bool
 	answers bool                             // returns at once
 	result  func(job []byte) json.RawMessage // what it returns; "true" when nil
@@ -200,10 +202,21 @@ func brine(ctx context.Context, m *minion) error {
 	}()
 	inbox, broken := make(chan any), make(chan error, 1)
 	go func() { broken <- m.listen(ctx, inbox) }()
+	m.unacked = nil
+	due := time.NewTimer(time.Hour)
+	defer due.Stop()
 	for {
 		select {
 		case msg := <-inbox:
+			owing := len(m.unacked) > 0
 			if err := m.handle(ctx, msg); err != nil {
+				return err
+			}
+			if !owing && len(m.unacked) > 0 {
+				due.Reset(ackPatience + rand.N(ackPatience))
+			}
+		case <-due.C:
+			if err := m.acknowledge(ctx); err != nil {
 				return err
 			}
 		case <-m.goes:
@@ -242,8 +255,9 @@ func (m *minion) handle(ctx context.Context, msg any) error {
 		}
 		m.lastSeq = msg.Seq
 		m.jobs = append(m.jobs, msg.Body)
-		if err := m.tell(ctx, wire.Ack{Seq: msg.Seq}); err != nil || !m.answers {
-			return err
+		m.unacked = append(m.unacked, msg.Seq)
+		if !m.answers {
+			return nil
 		}
 		return m.answer(ctx)
 	case wire.Rack:
@@ -262,10 +276,24 @@ func (m *minion) handle(ctx context.Context, msg any) error {
 	}
 }
 
-// answer returns all jobs that it has.
+// ackPatience is that of a real minion.
+const ackPatience = 500 * time.Millisecond
+
+// acknowledge tells that the minion has the jobs that it has not returned meanwhile.
+func (m *minion) acknowledge(ctx context.Context) error {
+	for _, seq := range m.unacked {
+		if err := m.tell(ctx, wire.Ack{Seq: seq}); err != nil {
+			return err
+		}
+	}
+	m.unacked = nil
+	return nil
+}
+
+// answer returns all jobs that it has, which acknowledges them.
 func (m *minion) answer(ctx context.Context) error {
 	jobs := m.jobs
-	m.jobs = nil
+	m.jobs, m.unacked = nil, nil
 	m.rseq += uint64(len(jobs))
 	for i, body := range jobs {
 		var job struct {

@@ -90,7 +90,7 @@ func (b *bench) handOut(ctx context.Context, s *swarm) error {
 	if _, err := await(ctx, &s.count, done); err != nil {
 		return err
 	}
-	return pause(ctx, time.Second) // acknowledgements
+	return pause(ctx, 3*ackPatience) // acknowledgements
 }
 
 // peerEcho gives the messages a second that libzmq sends back.
