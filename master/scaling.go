@@ -28,6 +28,7 @@ type scaling struct {
 	deployments *deployments
 	roster      *roster
 	leave       func(ctx context.Context, id fleet.MinionID, by string) error
+	patience    time.Duration // how long a minion may be away; zero: for ever
 	log         *slog.Logger
 
 	nudge chan struct{} // something happened that a watching cloud may wait for
@@ -69,7 +70,7 @@ func (m *Master) wireClouds() error {
 		g.CloudWatch = alarms.Alarm
 	}
 	m.scaling = newScaling(clouds, m.deployments, m.roster, m.log)
-	m.scaling.leave, m.deployments.scaling = m.leave, m.scaling
+	m.scaling.leave, m.deployments.scaling, m.scaling.patience = m.leave, m.scaling, m.cfg.Patience()
 	return nil
 }
 
@@ -87,6 +88,9 @@ func (s *scaling) run(ctx context.Context) {
 			s.running.Go(func() { s.watch(ctx, name, c, w) })
 		}
 	}
+	if s.patience > 0 {
+		s.running.Go(func() { s.forgetLost(ctx) })
+	}
 	for {
 		select {
 		case n := <-s.news:
@@ -94,6 +98,21 @@ func (s *scaling) run(ctx context.Context) {
 		case <-ctx.Done():
 			s.running.Wait()
 			return
+		}
+	}
+}
+
+// forgetLost takes minions for leavers that are away for too long. The time that the master was away does not count.
+func (s *scaling) forgetLost(ctx context.Context) {
+	for sleep(ctx, min(s.patience/4, time.Minute)); ctx.Err() == nil; sleep(ctx, min(s.patience/4, time.Minute)) {
+		for _, m := range s.roster.all() {
+			since := s.roster.presence.goneSince(m.ID)
+			if m.LastSeen.IsZero() || since.IsZero() || time.Since(since) < s.patience {
+				continue
+			}
+			if err := s.leave(ctx, m.ID, "master: away since "+since.UTC().Format(time.RFC3339)); err != nil && ctx.Err() == nil {
+				s.log.Error("lost minion not forgotten", "minion", m.ID, "error", err)
+			}
 		}
 	}
 }

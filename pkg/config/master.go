@@ -28,10 +28,23 @@ type Master struct {
 	Balancers map[string]Section `yaml:"balancers"` // by the name that groups use
 	Returners map[string]Section `yaml:"returners"` // by name; the name is the cursor's, so renaming one starts it anew
 	Clouds    map[string]Section `yaml:"clouds"`    // by name
+	// ForgetAfter is how long a minion may be away before it counts as one that left for good; empty: for ever.
+	ForgetAfter string `yaml:"forget_after"`
 	States    States             `yaml:"states"`
 	// Nodegroups are named targets: each text, or a list of words.
 	Nodegroups map[string]any `yaml:"nodegroups"`
 	Log        Log            `yaml:"log"`
+}
+
+// Patience is ForgetAfter as a duration, zero for none.
+func (m Master) Patience() time.Duration { return durationOf(m.ForgetAfter) }
+
+// patience checks a ForgetAfter.
+func patience(s string) error {
+	if d, err := time.ParseDuration(s); s != "" && (err != nil || d < time.Second) {
+		return fmt.Errorf("%q is not a duration of a second or more, such as 24h", s)
+	}
+	return nil
 }
 
 // MasterBus is the master's end of the bus.
@@ -73,6 +86,7 @@ func (m *Master) settings() []setting {
 	own := []setting{
 		{"state_dir", "directory of the journal, the keys and the store", &m.StateDir, notEmpty},
 		{"apps", "directory of the application files", &m.Apps, notEmpty},
+		{"forget_after", "how long a minion may be away before it is taken out of the fleet for good", &m.ForgetAfter, patience},
 		{"bus.listen", "address of the bus", &m.Bus.Listen, address(true)},
 		{"bus.heartbeat", heartbeatHelp, &m.Bus.Heartbeat, interval},
 		{"http.listen", "address of archives and metrics", &m.HTTP.Listen, address(true)},

@@ -21,6 +21,7 @@ func TestAnAutoScalingGroupGrowsAndShrinks(t *testing.T) {
 	edge := aws.AddListener(awstest.Weights{aws.AddTargetGroup(awstest.TargetGroup{Name: "web", Type: "ip", Path: "/", Delay: 5 * time.Second}): 1})
 	s := fleettest.StartShop(t, fleettest.ShopConfig{Bin: bin, Minions: 1, Env: awstest.Environment(), Master: fmt.Sprintf(`
 balancers: {edge: {type: elbv2, region: %[1]s, endpoint: %[2]q, poll: 50ms, settle: 150ms, pools: {shop: {target_groups: [web]}}}}
+forget_after: 3s
 clouds: {aws: {type: aws, region: %[1]s, endpoint: %[2]q, poll: 200ms, identity: {accounts: ["%[3]s"], certificates: [%[4]s]}}}
 `, awstest.Region, aws.URL, awstest.Account, signer.Certificate)})
 	file := filepath.Join(s.Dir, "apps.d", "shop.yml")
@@ -85,7 +86,12 @@ clouds: {aws: {type: aws, region: %[1]s, endpoint: %[2]q, poll: 200ms, identity:
 	if err := s.API(t.Context(), "/v1/minions", &minions); err != nil || len(minions) != 1 || minions[0].ID != "web3" {
 		t.Errorf("the fleet is %v, %v; want web3", minions, err)
 	}
-	for answer, n := range load.Stop() {
+	answers := load.Stop()
+	s.Kill("web3")
+	s.Await("web3 is forgotten", func() bool {
+		return s.API(t.Context(), "/v1/minions", &minions) == nil && len(minions) == 0
+	})
+	for answer, n := range answers {
 		if answer != "v1" {
 			t.Errorf("%d requests got %q", n, answer)
 		}
