@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -29,6 +30,8 @@ type session struct {
 
 	welcome chan struct{} // closed when the master says that this connection's key is accepted
 	once    sync.Once
+
+	enrolled atomic.Bool // an enrolment was sent, and this connection is not welcome yet
 
 	echoed    chan struct{} // gets a value when a probe is answered
 	chunkAcks chan wire.ChunkAck
@@ -58,7 +61,11 @@ func (m *Minion) serve(ctx context.Context, client *bus.Client, start func(fleet
 		g.Go(func() error { return s.sendLines(ctx) })
 		return s.sendReturns(ctx)
 	})
-	return g.Wait()
+	err := g.Wait()
+	if s.enrolled.Load() {
+		return fmt.Errorf("%w: %w", bus.ErrSoon, err) // the master cuts the connection of one that it has accepted
+	}
+	return err
 }
 
 // enter waits until the key is accepted. A minion that was accepted once says hello at once; should the master not know
@@ -95,6 +102,7 @@ func (s *session) enrol(ctx context.Context) error {
 			s.log.Warn("instance identity document not read", "error", err)
 		}
 	}
+	s.enrolled.Store(true)
 	return s.send(ctx, m)
 }
 
@@ -194,6 +202,7 @@ func (s *session) control(ctx context.Context, m wire.Ctl) error {
 		}
 		s.accepted.Store(true)
 		s.log.Info("the master accepted this minion")
+		s.enrolled.Store(false)
 		s.once.Do(func() { close(s.welcome) })
 	case wire.CtlEnrol:
 		return s.enrol(ctx)

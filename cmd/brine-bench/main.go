@@ -101,6 +101,7 @@ func suite() []measurement {
 		{"bulk", bulk},             // large messages
 		{"rollouts", rollouts},     // deployments to all
 		{"rolling", rolling},       // deployments to real hosts behind load balancers
+		{"states", applying},       // states on one host, highstates at start
 		{"processes", processes},   // real minions, the command line
 		{"instance", instance},     // archives on one host
 		{"unpacking", unpacking},   // of a minion that unpacks 1 GiB
