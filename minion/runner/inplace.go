@@ -128,7 +128,9 @@ func (p placing) changes(d *deploy, tree *os.Root) ([]string, error) {
 		out = append(out, "remove "+o.Path)
 	}
 	for _, s := range plan.Steps {
-		out = append(out, string(s.Do)+" "+s.Path)
+		if !s.Kept {
+			out = append(out, string(s.Do)+" "+s.Path)
+		}
 	}
 	for _, s := range plan.Settings {
 		out = append(out, "set permissions of "+s.Path)

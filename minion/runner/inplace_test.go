@@ -70,6 +70,9 @@ func TestAppspecInTestModeSaysWhatWouldChange(t *testing.T) {
 			t.Errorf("changes have no %q:\n%s", want, changes)
 		}
 	}
+	if strings.Contains(changes, "mkdir") {
+		t.Errorf("directories are made that are there:\n%s", changes)
+	}
 	if _, err := os.Lstat(filepath.Join(h.root, "app/new")); err == nil || h.read("app/gone") != "1" {
 		t.Error("something was changed")
 	}
