@@ -232,10 +232,8 @@ func (s *scaling) asked(ctx context.Context, id fleet.MinionID) {
 // answer tells the cloud of an instance that waits, when there is something to tell.
 func (s *scaling) answer(ctx context.Context, c cloud.Cloud, m fleet.Minion) {
 	what, reason, err := s.deployments.becameOf(ctx, m)
-	if err == nil && what == cloud.Installing && !s.prolong(m.ID, time.Now()) || what == "" {
-		return
-	}
-	if err == nil {
+	quiet := what == "" || what == cloud.Installing && !s.prolong(m.ID, time.Now())
+	if err == nil && !quiet {
 		err = c.Tell(ctx, m, what, reason)
 	}
 	if err != nil && ctx.Err() == nil {
