@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/brine-deploy/brine/minion/runner"
 	"github.com/brine-deploy/brine/pkg/fleet"
+	"github.com/brine-deploy/brine/pkg/stateoutput"
 )
 
 // queueLength bounds the jobs of one queue that wait in memory. A full queue holds the bus up, not the host.
@@ -102,6 +104,9 @@ func (m *Minion) run(ctx context.Context, job fleet.Job) error {
 		return err
 	}
 	m.applied(ctx, job, outcome)
+	if _, ok := value.(*stateoutput.Report); ok {
+		debug.FreeOSMemory() // the host's memory is not the minion's: states take much, and then nothing for long
+	}
 	return nil
 }
 
