@@ -30,7 +30,7 @@ type Master struct {
 	Clouds    map[string]Section `yaml:"clouds"`    // by name
 	// ForgetAfter is how long a minion may be away before it counts as one that left for good; empty: for ever.
 	ForgetAfter string `yaml:"forget_after"`
-	States    States             `yaml:"states"`
+	States      States `yaml:"states"`
 	// Nodegroups are named targets: each text, or a list of words.
 	Nodegroups map[string]any `yaml:"nodegroups"`
 	Log        Log            `yaml:"log"`
