@@ -61,6 +61,7 @@ func endSupervisors(t *testing.T, s *fleettest.Shop, id string) {
 		if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
 			t.Errorf("supervisor %s not killed: %v", file, err)
 		}
+		s.Await("the supervisor is gone", func() bool { return !process.Watched(args[2]) }) // it dies slowly on a busy host
 		ended++
 	}
 	if ended == 0 {
