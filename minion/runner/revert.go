@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brine-deploy/brine/minion/process"
 	"github.com/brine-deploy/brine/pkg/fleet"
 )
 
@@ -27,7 +28,8 @@ func (d *deploy) goBack(ctx context.Context, cause error) error {
 	ctx, cancel := d.untilLeft(ctx, d.order.Timeout.Or(defaultTimeout))
 	defer cancel()
 	// A dead minion may have stopped the application, or started it again, or not yet.
-	unsure := d.j.Outcome == fleet.Interrupted && (d.j.Phase == stopping || d.j.Reverting)
+	unsure := d.j.Outcome == fleet.Interrupted && (d.j.Phase == stopping || d.j.Reverting) ||
+		d.j.Phase == stopping && errors.Is(cause, process.ErrUnwatched)
 	d.j.Reverting, d.j.Reason = true, oneLine(cause).Error()
 	_ = d.note("reverting")
 	err := d.restart(ctx, unsure)
