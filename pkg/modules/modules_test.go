@@ -72,6 +72,7 @@ func TestFunctionsAnswerAsSaltsDo(t *testing.T) {
 		{"config.get", `["users"]`, `{"merge": "recurse"}`, `{"zed": {"uid": 1001, "groups": ["a", "b"]}, "amy": {"uid": 1}}`},
 		{"config.option", `["os"]`, "", `"Debian"`},
 		{"slsutil.merge", `[{"l": [1], "a": {"x": 1}}, {"l": [2], "a": {"y": 2}}]`, `{"merge_lists": true}`, `{"l": [1, 2], "a": {"x": 1, "y": 2}}`},
+		{"slsutil.serialize", `["yaml", {"b": [1, "x"], "a": null}]`, "", `"a: null\nb:\n- 1\n- x"`},
 		{"slsutil.boolstr", `["Yes", 1, 0]`, "", `1`},
 		{"defaults.merge", `[{"a": 1}, null]`, "", `{"a": 1}`},
 		{"defaults.update", `[{"web1": {"port": 1}, "web2": null}, {"port": 80, "x": [1]}]`, "", `{"web1": {"port": 1, "x": [1]}, "web2": {"port": 80, "x": [1]}}`},

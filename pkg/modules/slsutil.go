@@ -62,6 +62,7 @@ func slsutilFamily() map[string]Function {
 				return arg(args, "false", "false"), nil
 			},
 		},
+		"slsutil.serialize":   serializing(),
 		"slsutil.file_exists": {Doc: "Whether the file server has a file.\npath; saltenv\n  slsutil.file_exists web/init.sls", Params: []string{"path", "saltenv"}, Run: served(true, false)},
 		"slsutil.dir_exists":  {Doc: "Whether the file server has a directory.\npath; saltenv\n  slsutil.dir_exists web", Params: []string{"path", "saltenv"}, Run: served(false, true)},
 		"slsutil.path_exists": {Doc: "Whether the file server has a file or directory.\npath; saltenv\n  slsutil.path_exists web", Params: []string{"path", "saltenv"}, Run: served(true, true)},
