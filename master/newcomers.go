@@ -152,6 +152,7 @@ func (d *deployments) newcomer(app fleet.Application, group fleet.GroupName, min
 		d.log.Info("newcomer waits for its highstate", "minion", minion, "app", app.Name, "group", group)
 		return nil
 	}
+	d.scaling.asked(d.ctx, minion)
 	due, err := d.due(app.Name, group, minion)
 	if err != nil {
 		return err
