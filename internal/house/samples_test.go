@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	execbalancer "github.com/brine-deploy/brine/master/balancer/exec"
 	"github.com/brine-deploy/brine/master/balancer/elbv2"
+	execbalancer "github.com/brine-deploy/brine/master/balancer/exec"
 	"github.com/brine-deploy/brine/master/balancer/haproxy"
 	"github.com/brine-deploy/brine/master/balancer/nginx"
 	"github.com/brine-deploy/brine/master/balancer/proxy"
