@@ -108,9 +108,13 @@ func (m *Master) deployment(ctx context.Context, r *http.Request) (*fleet.Deploy
 	id := fleet.DeploymentID(r.PathValue("id"))
 	d, err := m.journal.Deployment(ctx, id)
 	if errors.Is(err, journal.ErrNotFound) {
-		return d, &fleet.Problem{Message: fmt.Sprintf("unknown deployment %q", id), Hint: "brine history lists them", Exit: fleet.ExitUsage}
+		return d, unknownDeployment(id)
 	}
 	return d, err
+}
+
+func unknownDeployment(id fleet.DeploymentID) error {
+	return &fleet.Problem{Message: fmt.Sprintf("unknown deployment %q", id), Hint: "brine history lists them", Exit: fleet.ExitUsage}
 }
 
 func (m *Master) streamRecords(w http.ResponseWriter, r *http.Request) {

@@ -196,7 +196,7 @@ func (d *deployments) retry(ctx context.Context, app fleet.Application, req flee
 	before, err := d.journal.Deployment(ctx, req.Retry)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
-		return nil, &fleet.Problem{Message: fmt.Sprintf("unknown deployment %q", req.Retry), Hint: "brine history lists them", Exit: fleet.ExitUsage}
+		return nil, unknownDeployment(req.Retry)
 	case err != nil:
 		return nil, err
 	case !before.Status.Ended():

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -83,6 +85,23 @@ func CheckMember(pool string, m Member) error {
 		return fmt.Errorf("address %q of member %s in pool %s is not host:port", m.Address, m.Name, pool)
 	}
 	return nil
+}
+
+// Resolve finds the IP address of a member: a host name is looked up, and the first answer taken.
+func Resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address %q: %w", address, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return netip.AddrPort{}, fmt.Errorf("address %q: the port is not a number from 1 to 65535", address)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address %q: %w", address, err)
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
 }
 
 // UnknownPool is the error for a pool that the balancer does not have; it wraps ErrUnknownPool and lists those it has.

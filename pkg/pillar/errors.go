@@ -2,7 +2,6 @@ package pillar
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/brine-deploy/brine/pkg/render"
@@ -25,14 +24,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
 	if e.Path != "" {
-		b.WriteString(" (" + e.Path)
-		if e.Line > 0 {
-			fmt.Fprintf(&b, ":%d", e.Line)
-		}
-		if e.Line > 0 && e.Column > 0 {
-			fmt.Fprintf(&b, ":%d", e.Column)
-		}
-		b.WriteString(")")
+		b.WriteString(" (" + yaml.Pos{File: e.Path, Line: e.Line, Column: e.Column}.String() + ")")
 	}
 	b.WriteString(": " + e.Message)
 	if e.Snippet != "" {
@@ -48,22 +40,10 @@ func (e *Error) Unwrap() error { return e.Err }
 type Errors []*Error
 
 // Error gives one complaint after the other.
-func (e Errors) Error() string {
-	texts := make([]string, len(e))
-	for i, one := range e {
-		texts[i] = one.Error()
-	}
-	return strings.Join(texts, "\n")
-}
+func (e Errors) Error() string { return yaml.Texts(e) }
 
 // Unwrap makes each complaint visible to errors.As.
-func (e Errors) Unwrap() []error {
-	errs := make([]error, len(e))
-	for i, one := range e {
-		errs[i] = one
-	}
-	return errs
-}
+func (e Errors) Unwrap() []error { return yaml.Each(e) }
 
 func (c *compilation) fail(e *Error) { c.errs = append(c.errs, e) }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/brine-deploy/brine/pkg/yaml"
 )
 
 // Class is Salt's name for a kind of error.
@@ -32,13 +34,7 @@ type Error struct {
 // Error gives "file:line:column: message" and, indented below it, the line itself.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.File)
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d", e.Line)
-	}
-	if e.Line > 0 && e.Column > 0 {
-		fmt.Fprintf(&b, ":%d", e.Column)
-	}
+	b.WriteString(yaml.Pos{File: e.File, Line: e.Line, Column: e.Column}.String())
 	fmt.Fprintf(&b, ": %s", e.Message)
 	if e.Snippet != "" {
 		fmt.Fprintf(&b, "\n    %s", e.Snippet)
@@ -53,22 +49,10 @@ func (e *Error) Unwrap() error { return e.Err }
 type Errors []*Error
 
 // Error gives one complaint after the other.
-func (e Errors) Error() string {
-	texts := make([]string, len(e))
-	for i, one := range e {
-		texts[i] = one.Error()
-	}
-	return strings.Join(texts, "\n")
-}
+func (e Errors) Error() string { return yaml.Texts(e) }
 
 // Unwrap makes each complaint visible to errors.As.
-func (e Errors) Unwrap() []error {
-	errs := make([]error, len(e))
-	for i, one := range e {
-		errs[i] = one
-	}
-	return errs
-}
+func (e Errors) Unwrap() []error { return yaml.Each(e) }
 
 // Complaints gives all complaints of an error that this package returned; other errors give none.
 func Complaints(err error) []*Error {

@@ -26,13 +26,7 @@ func (e *Error) Duplicate() bool { return strings.HasPrefix(e.Message, duplicate
 // Error gives "file:line:column: message; hint" and, indented below it, the line itself.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.File)
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d", e.Line)
-	}
-	if e.Line > 0 && e.Column > 0 {
-		fmt.Fprintf(&b, ":%d", e.Column)
-	}
+	b.WriteString(Pos{e.File, e.Line, e.Column}.String())
 	fmt.Fprintf(&b, ": %s", e.Message)
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "; %s", e.Hint)
@@ -47,18 +41,24 @@ func (e *Error) Error() string {
 type Errors []*Error
 
 // Error gives one complaint after the other.
-func (e Errors) Error() string {
-	texts := make([]string, len(e))
-	for i, one := range e {
+func (e Errors) Error() string { return Texts(e) }
+
+// Unwrap makes each complaint visible to errors.As.
+func (e Errors) Unwrap() []error { return Each(e) }
+
+// Texts gives one complaint after the other.
+func Texts[E error](all []E) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
 		texts[i] = one.Error()
 	}
 	return strings.Join(texts, "\n")
 }
 
-// Unwrap makes each complaint visible to errors.As.
-func (e Errors) Unwrap() []error {
-	errs := make([]error, len(e))
-	for i, one := range e {
+// Each gives complaints as an Unwrap method does, which makes each visible to errors.As.
+func Each[E error](all []E) []error {
+	errs := make([]error, len(all))
+	for i, one := range all {
 		errs[i] = one
 	}
 	return errs

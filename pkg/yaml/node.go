@@ -25,8 +25,17 @@ type Pos struct {
 	Line, Column int
 }
 
-// String gives "file:line:column".
-func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+// String gives "file:line:column", without what is not known, which is 0.
+func (p Pos) String() string {
+	switch {
+	case p.Line < 1:
+		return p.File
+	case p.Column < 1:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	default:
+		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	}
+}
 
 // Node is one value of a parsed file. It is immutable, and all its methods can be used on a nil Node, which is a value
 // that the file does not have. Aliases and merge keys are resolved already.

@@ -58,28 +58,13 @@ func (e *Error) Error() string {
 }
 
 // Place gives "path:line:column", as far as known.
-func (e *Error) Place() string {
-	place := cmp.Or(e.Path, e.File)
-	if e.Line > 0 {
-		place += fmt.Sprintf(":%d", e.Line)
-	}
-	if e.Line > 0 && e.Column > 0 {
-		place += fmt.Sprintf(":%d", e.Column)
-	}
-	return place
-}
+func (e *Error) Place() string { return yaml.Pos{File: cmp.Or(e.Path, e.File), Line: e.Line, Column: e.Column}.String() }
 
 // Errors is all that is wrong, in the order in which it was found. It is never empty.
 type Errors []*Error
 
 // Error gives one complaint after the other.
-func (e Errors) Error() string {
-	texts := make([]string, len(e))
-	for i, one := range e {
-		texts[i] = one.Error()
-	}
-	return strings.Join(texts, "\n")
-}
+func (e Errors) Error() string { return yaml.Texts(e) }
 
 // maxErrors bounds how many complaints are told at once.
 const maxErrors = 200

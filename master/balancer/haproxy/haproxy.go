@@ -26,9 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +61,7 @@ func (h *HAProxy) Activate(ctx context.Context, pool string, m balancer.Member) 
 	if err := balancer.CheckMember(pool, m); err != nil {
 		return err
 	}
-	at, err := resolve(ctx, m.Address)
+	at, err := balancer.Resolve(ctx, m.Address)
 	if err != nil {
 		return fmt.Errorf("activate %s in %s: %w", m.Name, pool, err)
 	}
@@ -258,20 +256,4 @@ func (s *socket) unknownPool(ctx context.Context, pool string) error {
 // afterwards is for what must be done although ctx is over. Each command has a timeout of its own.
 func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-}
-
-func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(address)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address %q: %w", address, err)
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return netip.AddrPort{}, fmt.Errorf("address %q: the port is not a number from 1 to 65535", address)
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address %q: %w", address, err)
-	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
 }

@@ -25,7 +25,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -110,9 +109,9 @@ func (n *Nginx) Activate(ctx context.Context, pool string, m balancer.Member) er
 	if err := errors.Join(n.known(pool, m.Name), balancer.CheckMember(pool, m)); err != nil {
 		return err
 	}
-	at, err := resolve(ctx, m.Address)
+	at, err := balancer.Resolve(ctx, m.Address)
 	if err == nil {
-		err = n.activate(ctx, pool, member{name: m.Name, address: at})
+		err = n.activate(ctx, pool, member{name: m.Name, address: at.String()})
 	}
 	if err != nil {
 		return fmt.Errorf("activate %s in %s: %w", m.Name, pool, err)
@@ -137,8 +136,8 @@ func (n *Nginx) Switch(ctx context.Context, pool string, in, out []balancer.Memb
 			if err := errors.Join(n.known(pool, m.Name), balancer.CheckMember(pool, m)); err != nil {
 				return err
 			}
-			at, err := resolve(pctx, m.Address)
-			lines[i] = member{name: m.Name, address: at}
+			at, err := balancer.Resolve(pctx, m.Address)
+			lines[i] = member{name: m.Name, address: at.String()}
 			if err == nil {
 				err = n.prove(pctx, pool, lines[i])
 			}
@@ -428,20 +427,4 @@ func (n *Nginx) known(pool string, members ...string) error {
 		}
 	}
 	return nil
-}
-
-func resolve(ctx context.Context, address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("address %q: %w", address, err)
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return "", fmt.Errorf("address %q: %w", address, err)
-	}
-	at, err := netip.ParseAddrPort(net.JoinHostPort(ips[0].Unmap().String(), port))
-	if err != nil {
-		return "", fmt.Errorf("address %q: %w", address, err)
-	}
-	return at.String(), nil
 }
