@@ -58,7 +58,9 @@ func (e *Error) Error() string {
 }
 
 // Place gives "path:line:column", as far as known.
-func (e *Error) Place() string { return yaml.Pos{File: cmp.Or(e.Path, e.File), Line: e.Line, Column: e.Column}.String() }
+func (e *Error) Place() string {
+	return yaml.Pos{File: cmp.Or(e.Path, e.File), Line: e.Line, Column: e.Column}.String()
+}
 
 // Errors is all that is wrong, in the order in which it was found. It is never empty.
 type Errors []*Error
